@@ -14,11 +14,11 @@ from torch.utils.data import IterableDataset
 
 from export.plans import bar_starts
 from export.prepare import Rows, first_bar_row, load_rows
-from nesasset.features import COLUMN, as_future, forget_plan, song_features
+from nesasset.features import COLUMN, SLOT_FEATURES, as_future, forget_plan, forget_recall, song_features
 from nesasset.vocabulary import HIGHEST_PITCH, N_CELLS, ONSET_ID, UNKNOWN_REMAINING, pitch_to_id
 
 PITCH_COLUMNS = tuple(
-    COLUMN[f"{name}_{voice}"] for name in ("previous", "held", "last", "reference", "following") for voice in ("P1", "P2", "TR")
+    COLUMN[f"{name}_{voice}"] for name in ("previous", "held", "last", "reference", "following", "recall") for voice in ("P1", "P2", "TR")
 )
 LOWEST_IDS = (pitch_to_id(33), pitch_to_id(33), pitch_to_id(21))  # P1, P2, TR
 HIGHEST_ID = pitch_to_id(HIGHEST_PITCH)
@@ -38,6 +38,7 @@ class CropConfig:
     forget_plan: float = 0.10
     forget_voice: float = 0.10
     forget_bars: float = 0.05
+    forget_recall: float = 0.10
     forget_control: float = 0.15
     forget_controls: float = 0.10
     forget_remaining: float = 0.30
@@ -56,14 +57,21 @@ class Corpus:
         self.slots = np.asarray(self.rows.slots)
         n_rows = len(self.cells)
         self.ids = np.empty((n_rows, len(COLUMN)), dtype=np.int16)
-        self.slot_ids = np.empty((n_rows, 9), dtype=np.int8)
+        self.slot_ids = np.empty((n_rows, len(SLOT_FEATURES)), dtype=np.int8)
         self.ranges = np.empty((len(self), 2), dtype=np.int64)
         for song in range(len(self)):
             a, b = self.offsets[song], self.offsets[song + 1]
             starts, lags, classes = self.plan(song)
             loop = max(0, int(self.rows.loops[song, 0]))
             self.ids[a:b], self.slot_ids[a:b] = song_features(
-                self.cells[a:b], self.slots[a:b], starts, lags, classes, int(self.rows.bar_rows[song]), loop
+                self.cells[a:b],
+                self.slots[a:b],
+                starts,
+                lags,
+                classes,
+                int(self.rows.bar_rows[song]),
+                (self.rows.recall[a:b].astype(np.int64), self.rows.strength[a:b]),
+                loop,
             )
             low, high = -5, 6
             for voice, lowest in enumerate(LOWEST_IDS):
@@ -110,7 +118,7 @@ def take(corpus: Corpus, crop: Crop, width: int) -> dict[str, NDArray]:  # type:
     base = int(corpus.offsets[crop.song])
     n = crop.stop - crop.start
     ids = np.zeros((width, len(COLUMN)), dtype=np.int16)
-    slots = np.zeros((width, 9), dtype=np.int8)
+    slots = np.zeros((width, len(SLOT_FEATURES)), dtype=np.int8)
     cells = np.zeros((width, 4), dtype=np.int16)
     targets = np.full((width, 3), -1, dtype=np.int8)
     here = slice(base + crop.start, base + crop.stop)
@@ -216,7 +224,7 @@ class Crops(IterableDataset):  # type: ignore[type-arg]
             transpose(ids, PITCH_COLUMNS, semitones)
             transpose(part["cells"], (0, 1, 2), semitones)
         main = np.arange(len(ids)) >= n_future
-        draw = rng.random(3)
+        draw = rng.random(4)
         if not config.plan or draw[0] < config.forget_plan:
             forget_plan(ids, slots, main, np.ones(4, dtype=bool))
         elif draw[0] < config.forget_plan + config.forget_voice:
@@ -227,6 +235,8 @@ class Crops(IterableDataset):  # type: ignore[type-arg]
             forget_plan(ids, slots, main & hidden[bar], np.ones(4, dtype=bool))
         if draw[1] < config.forget_remaining:
             ids[n_future:, COLUMN["bars_remaining"]] = UNKNOWN_REMAINING
+        if draw[3] < config.forget_recall:
+            forget_recall(ids, slots)
         controls = part["controls"]
         controls[rng.random(len(controls)) < config.forget_control] = 0
         if draw[2] < config.forget_controls:

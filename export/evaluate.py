@@ -155,16 +155,16 @@ def prepare_songs(
                 songs.append(result)
             else:
                 dropped.append(result[1])
-    songs, doubles = without_doubles(songs)
-    dropped += [why for _, why in doubles]
-    if train is not None:
-        known = {rows.tobytes() for rows in first_rows(train)}
-        fresh = [song for song in songs if song.cells[:SAME_ROWS].tobytes() not in known]
-        dropped += ["stands in the training split"] * (len(songs) - len(fresh))
-        songs = fresh
-    if not songs:
-        raise click.UsageError(f"{folder}: no song left ({'; '.join(f'{n}: {why}' for why, n in Counter(dropped).items())})")
-    write_split(out, songs, library, edges)
+        songs, doubles = without_doubles(songs)
+        dropped += [why for _, why in doubles]
+        if train is not None:
+            known = {rows.tobytes() for rows in first_rows(train)}
+            fresh = [song for song in songs if song.cells[:SAME_ROWS].tobytes() not in known]
+            dropped += ["stands in the training split"] * (len(songs) - len(fresh))
+            songs = fresh
+        if not songs:
+            raise click.UsageError(f"{folder}: no song left ({'; '.join(f'{n}: {why}' for why, n in Counter(dropped).items())})")
+        write_split(out, songs, library, edges, executor)
     return dict(Counter(dropped))
 
 

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nesasset.features import COLUMN, FEATURES, N_IDS, NO_SLOT, OFFSETS, SLOT_FEATURES
+from nesasset.features import COLUMN, FEATURES, N_IDS, NO_SLOT, OFFSETS, RECALL, SLOT_FEATURES, STRENGTH
+from nesasset.recall import N_STRENGTHS
 from nesasset.vocabulary import (
     CONTROLS,
     EXACT,
@@ -143,6 +144,9 @@ class RowHead(nn.Module):
         self.slot_reference = nn.Parameter(torch.zeros(3, len(PLAN_CLASSES) + 1))
         self.same_cell = nn.Parameter(torch.zeros(4, len(PLAN_CLASSES) + 1))
         self.same_event = nn.Parameter(torch.zeros(4, len(PLAN_CLASSES) + 1, 3, 3))
+        self.recalled_cell = nn.Parameter(torch.zeros(4, N_STRENGTHS))
+        self.recalled_event = nn.Parameter(torch.zeros(4, N_STRENGTHS, 3, 3))
+        self.recalled_slot = nn.Parameter(torch.zeros(3, N_STRENGTHS))
         self.scale = config.entry_width**-0.5
 
     def context(self, voice: int, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -151,33 +155,44 @@ class RowHead(nn.Module):
         kind = ids[..., COLUMN["class_P1"] + voice]
         return reference, kind, self.reference[voice](reference) + self.kind[voice](kind)
 
-    def cell_logits(self, voice: int, state: Tensor, reference: Tensor, kind: Tensor) -> tuple[Tensor, Tensor]:
+    def cell_logits(self, voice: int, state: Tensor, ids: Tensor, reference: Tensor, kind: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (B, T, n_cells) and the hidden vector (B, T, H) of a voice."""
         hidden = F.gelu(self.hidden[voice](self.norm[voice](state)))
-        return self.cell[voice](hidden) + self.reference_bias(voice, reference, kind), hidden
+        bias = self.reference_bias(voice, reference, kind)
+        bias = bias + self.recall_bias(voice, ids[..., RECALL + voice], ids[..., STRENGTH + voice])
+        return self.cell[voice](hidden) + bias, hidden
 
     def reference_bias(self, voice: int, reference: Tensor, kind: Tensor) -> Tensor:
         """Return what the reference cell adds to the logits, (..., n_cells): more for the same cell and event, by class."""
-        count = VOICE_CELLS[voice]
-        known = (reference < N_CELLS).to(self.same_cell.dtype)
-        index = torch.arange(count, device=reference.device)
-        same = (index == torch.clamp(reference, max=count - 1).unsqueeze(-1)).to(self.same_cell.dtype)
-        event = self.same_event[voice][kind, torch.clamp(reference, max=ONSET_ID)]  # (..., 3)
-        group = torch.clamp(index, max=ONSET_ID)
-        return (same * self.same_cell[voice][kind].unsqueeze(-1) + event[..., group]) * known.unsqueeze(-1)
+        event = self.same_event[voice][kind, torch.clamp(reference, max=ONSET_ID)]
+        return _copy_bias(reference, self.same_cell[voice][kind], event, VOICE_CELLS[voice])
+
+    def recall_bias(self, voice: int, recall: Tensor, strength: Tensor) -> Tensor:
+        """Return what the recalled cell adds to the logits, (..., n_cells), by the class of its certainty."""
+        event = self.recalled_event[voice][strength, torch.clamp(recall, max=ONSET_ID)]
+        return _copy_bias(recall, self.recalled_cell[voice][strength], event, VOICE_CELLS[voice])
 
     def slot_logits(
-        self, column: int, hidden: Tensor, cell: Tensor, entries: Tensor, used: Tensor | None, last: Tensor, reference: Tensor, kind: Tensor
+        self, column: int, hidden: Tensor, cell: Tensor, entries: Tensor, used: Tensor | None, slots: Tensor, kind: Tensor, strength: Tensor
     ) -> Tensor:
-        """Return logits (B, T, 16) over the palette for an onset of a voice."""
+        """Return logits (B, T, 16) over the palette for an onset of a voice; slots (B, T, n_slot_features)."""
         query = self.query[column](hidden + self.pitch_query[column](cell))
         keys = self.key[column](entries[:, :PALETTE_SLOTS])
         logits = query @ keys.transpose(1, 2) * self.scale + self.slot_rank[column]
         index = torch.arange(PALETTE_SLOTS, device=logits.device)
-        logits = logits + (index == last.unsqueeze(-1)).to(logits.dtype) * self.slot_last[column]
-        weight = self.slot_reference[column][kind].unsqueeze(-1)
-        logits = logits + (index == reference.unsqueeze(-1)).to(logits.dtype) * weight
+        hints = (self.slot_last[column].expand(kind.shape), self.slot_reference[column][kind], self.recalled_slot[column][strength])
+        for hint, weight in enumerate(hints, start=1):  # the slot columns of last, reference and recall
+            slot = slots[..., 3 * hint + column].unsqueeze(-1)
+            logits = logits + (index == slot).to(logits.dtype) * weight.unsqueeze(-1)
         return logits if used is None else logits.masked_fill(~used.unsqueeze(1), NEVER)
+
+
+def _copy_bias(cell: Tensor, same: Tensor, event: Tensor, count: int) -> Tensor:
+    """Return (..., count): `same` (...) at the cell, `event` (..., 3) at hold, rest and all onsets; 0 where there is no cell."""
+    index = torch.arange(count, device=cell.device)
+    here = (index == cell.unsqueeze(-1)).to(same.dtype) * same.unsqueeze(-1)
+    known = (cell < N_CELLS).to(same.dtype).unsqueeze(-1)
+    return here + event[..., torch.clamp(index, max=ONSET_ID)] * known
 
 
 def sounding(cell: Tensor, held: Tensor) -> Tensor:
@@ -222,7 +237,7 @@ class RowModel(nn.Module):
         return vector, pulse_entries, noise_entries
 
     def embed(self, ids: Tensor, slots: Tensor, song: Tensor, pulse_entries: Tensor, noise_entries: Tensor) -> Tensor:
-        """Return the input vectors (B, T, W) of tokens: ids (B, T, n_features), slots (B, T, 9)."""
+        """Return the input vectors (B, T, W) of tokens: ids (B, T, n_features), slots (B, T, n_slot_features)."""
         B, T, _ = ids.shape
         flat = (ids + self.offsets).reshape(B * T, -1)
         x = F.embedding_bag(flat, self.table.weight, mode="sum").view(B, T, -1) if self.training else self.table(flat).sum(1).view(B, T, -1)
@@ -237,7 +252,7 @@ class RowModel(nn.Module):
         """Return the bits of every cell (B, T, 4) and instrument (B, T, 3) of the rows, nothing for future rows.
 
         Args:
-            batch: ids (B, N, n_features), slots (B, N, 9), positions (B, N), controls (B, n_controls), pulse and noise
+            batch: ids (B, N, n_features), slots (B, N, n_slot_features), positions (B, N), controls (B, n_controls), pulse and noise
                 (B, 16, 4), and for the last T of the N tokens: cells (B, T, 4), targets (B, T, 3) with -1 for none.
         """
         ids, cells, targets = batch["ids"], batch["cells"], batch["targets"]
@@ -256,7 +271,7 @@ class RowModel(nn.Module):
         head = self.head
         for voice in HEAD_ORDER:
             reference, kind, extra = head.context(voice, ids)
-            logits, hidden = head.cell_logits(voice, state + extra, reference, kind)
+            logits, hidden = head.cell_logits(voice, state + extra, ids, reference, kind)
             cell = cells[..., voice]
             fixed = (kind == EXACT) | (kind == SILENT)
             bits = F.cross_entropy(logits.flatten(0, 1), cell.flatten(), reduction="none").view_as(cell) / math.log(2)
@@ -268,7 +283,7 @@ class RowModel(nn.Module):
                 entries, palette = (noise, batch["noise"]) if voice == 3 else (pulse, batch["pulse"])
                 target = targets[..., column]
                 slot_logits = head.slot_logits(
-                    column, hidden, cell, entries, palette[..., 0] >= 0, slots[..., 3 + column], slots[..., 6 + column], kind
+                    column, hidden, cell, entries, palette[..., 0] >= 0, slots, kind, ids[..., STRENGTH + voice]
                 )
                 onset = target >= 0
                 bits = F.cross_entropy(slot_logits.flatten(0, 1), target.clamp(min=0).flatten(), reduction="none").view_as(target)

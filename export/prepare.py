@@ -28,6 +28,7 @@ from export.instruments import Library, learn_library, make_palette
 from export.plans import mine_plan
 from export.songs import Song, read_frames, to_song
 from nesasset.errors import FormatError
+from nesasset.recall import recall_song
 from nesasset.vocabulary import HOLD_ID, PALETTE_SLOTS
 
 SAME_ROWS = 64  # two songs whose first 64 rows agree are one song
@@ -61,6 +62,10 @@ class Rows:
     """(n_bars, 4): plan class of each voice."""
     row_frames: NDArray[np.float32]
     """(n_songs,)."""
+    recall: NDArray[np.int32]
+    """(n_rows, 4): row of the song that each voice would go on with, -1 for none; see nesasset/recall.py."""
+    strength: NDArray[np.int8]
+    """(n_rows, 4): how surely."""
 
 
 def load_rows(folder: Path) -> Rows:
@@ -144,12 +149,15 @@ def without_doubles(songs: list[Song]) -> tuple[list[Song], list[tuple[str, str]
     return kept, dropped
 
 
-def write_split(folder: Path, songs: list[Song], library: Library, edges: dict[str, list[float]]) -> dict[str, float]:
+def write_split(
+    folder: Path, songs: list[Song], library: Library, edges: dict[str, list[float]], executor: Executor
+) -> dict[str, float]:
     """Write one split's arrays; return its counts."""
     folder.mkdir(parents=True, exist_ok=True)
     parts: dict[str, list] = {name: [] for name in Rows.__slots__}  # type: ignore[type-arg]
     rows = bars = 0
-    for song in songs:
+    recalled = executor.map(recall_song, [song.cells for song in songs], [song.bar_rows for song in songs], chunksize=8)
+    for song, (recall, strength) in zip(songs, recalled, strict=True):
         pulse, noise, slots = with_palettes(song, library)
         lags, classes = mine_plan(song.cells, song.bar_rows, first_bar_row(song.loop, song.bar_rows))
         parts["cells"].append(song.cells.astype(np.int16))
@@ -166,13 +174,15 @@ def write_split(folder: Path, songs: list[Song], library: Library, edges: dict[s
         parts["lags"].append(lags)
         parts["classes"].append(classes)
         parts["row_frames"].append(song.row_frames)
+        parts["recall"].append(recall.astype(np.int32))
+        parts["strength"].append(strength.astype(np.int8))
         rows += len(song.cells)
         bars += len(lags)
     types = {"controls": np.int16, "bar_rows": np.int16, "loops": np.int32, "row_frames": np.float32}
     for name, part in parts.items():
         if name in ("offsets", "bar_offsets"):
             array = np.array([*part, rows if name == "offsets" else bars], dtype=np.int64)
-        elif name in ("cells", "slots", "lags", "classes"):
+        elif name in ("cells", "slots", "lags", "classes", "recall", "strength"):
             array = np.concatenate(part)
         else:
             array = np.array(part, dtype=types.get(name, np.int16))
@@ -205,20 +215,20 @@ def main(midi: Path, tracks: Path, out: Path, library: Path | None, jobs: int) -
                 songs.append(result)
             else:
                 dropped.append(result)
-    songs, doubles = without_doubles(songs)
-    dropped += doubles
-    train = [song for song in songs if song.split == "train"]
-    out.mkdir(parents=True, exist_ok=True)
-    if library is None:
-        click.echo("learning the instrument library …", err=True)
-        shapes = learn_library(training_notes(train, ("P1", "P2")), training_notes(train, ("NO",)))
-    else:
-        shapes = Library.load(library)
-    shapes.save(out / "library.npz")
-    edges = control_edges([raw_controls(song) for song in train])
-    summary: dict[str, object] = {"edges": edges, "dropped": dict(sorted(Counter(why for _, why in dropped).items()))}
-    for split in ("train", "valid"):
-        summary[split] = write_split(out / split, [song for song in songs if song.split == split], shapes, edges)
+        songs, doubles = without_doubles(songs)
+        dropped += doubles
+        train = [song for song in songs if song.split == "train"]
+        out.mkdir(parents=True, exist_ok=True)
+        if library is None:
+            click.echo("learning the instrument library …", err=True)
+            shapes = learn_library(training_notes(train, ("P1", "P2")), training_notes(train, ("NO",)))
+        else:
+            shapes = Library.load(library)
+        shapes.save(out / "library.npz")
+        edges = control_edges([raw_controls(song) for song in train])
+        summary: dict[str, object] = {"edges": edges, "dropped": dict(sorted(Counter(why for _, why in dropped).items()))}
+        for split in ("train", "valid"):
+            summary[split] = write_split(out / split, [song for song in songs if song.split == split], shapes, edges, executor)
     (out / "corpus.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     click.echo(json.dumps(summary, indent=1))
 

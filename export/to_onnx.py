@@ -31,8 +31,8 @@ from export.train import TrainConfig, load_model
 from nesasset.features import FEATURES
 from nesasset.vocabulary import CONTROLS, LABELS, vocabulary_hash
 
-OPSET = 20  # the first with Gelu as one node; onnxruntime 1.23, the oldest we support, reads up to opset 23 and IR 11
-IR_VERSION = 10
+OPSET = 23  # the first with rotary positions as one node and the last that onnxruntime 1.23, the oldest we support, reads
+IR_VERSION = 11
 FORMAT_VERSION = 1
 
 
@@ -93,8 +93,31 @@ def quantise(source: Path, target: Path) -> None:
         extra_options={"MatMulConstBOnly": True},
     )
     model = onnx.load(str(target))
+    _join_norms(model)
     _halve_tables(model)
     onnx.save(model, str(target))
+
+
+def _join_norms(model: onnx.ModelProto) -> None:
+    """Make one node of a sum and the normalisation of it: onnxruntime does so itself only where the sum has no other use."""
+    graph = model.graph
+    makers = {node.output[0]: node for node in graph.node}
+    for norm in [node for node in graph.node if node.op_type == "LayerNormalization"]:
+        add = makers.get(norm.input[0])
+        if add is None or add.op_type != "Add":
+            continue
+        if any(makers[name].op_type == "Unsqueeze" for name in add.input if name in makers):
+            continue  # one of the two is spread over rows, which the joined node does not do
+        joined = onnx.helper.make_node(
+            "SkipLayerNormalization",
+            [*add.input, *norm.input[1:]],
+            [norm.output[0], "", "", add.output[0]],
+            domain="com.microsoft",
+            epsilon=next((a.f for a in norm.attribute if a.name == "epsilon"), 1e-5),
+        )
+        graph.node.insert(list(graph.node).index(add), joined)
+        graph.node.remove(add)
+        graph.node.remove(norm)
 
 
 def _halve_tables(model: onnx.ModelProto, least: int = 20_000) -> None:

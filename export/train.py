@@ -2,6 +2,7 @@
 
     python -m export.train --corpus corpus --config export/configs/main.toml --out runs/main
     python -m export.train --corpus corpus --config export/configs/main.toml --out runs/main --resume
+    python -m export.train --corpus corpus --config export/configs/more.toml --out runs/more --start runs/main/best.ckpt
 
 Lightning does the loop: checkpoints, resume, precision, several GPUs, TensorBoard. A run ends after `minutes`, after
 `steps`, or when valid has not improved for `patience` checks. OUT/best.ckpt holds the averaged weights of the best check.
@@ -14,6 +15,7 @@ import time
 import tomllib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 import lightning as L
@@ -188,9 +190,10 @@ def valid_batches(corpus: Corpus, config: TrainConfig) -> list[dict[str, Tensor]
 @click.option("--config", type=click.Path(path_type=Path, exists=True), required=True, help="TOML file, e.g. export/configs/main.toml.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for checkpoints and logs.")
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.ckpt.")
+@click.option("--start", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Begin with the averaged weights of this checkpoint.")
 @click.option("--minutes", type=float, default=1e9, help="Stop after so long.")
 @click.option("--devices", default="auto", help="As Lightning's.")
-def main(corpus: Path, config: Path, out: Path, resume: bool, minutes: float, devices: str) -> None:
+def main(corpus: Path, config: Path, out: Path, resume: bool, start: Path | None, minutes: float, devices: str) -> None:
     """Train the row transformer."""
     settings = load_config(config)
     L.seed_everything(settings.seed)
@@ -199,6 +202,8 @@ def main(corpus: Path, config: Path, out: Path, resume: bool, minutes: float, de
         raise_plan(valid)
     crops = Crops(train, settings.crops, settings.seed + int(time.time()) * resume)
     run = Run(settings)
+    if start is not None and not resume:
+        begin_with(run.net, averaged_weights(torch.load(start, map_location="cpu", weights_only=True)))
     click.echo(f"{sum(p.numel() for p in run.net.parameters()) / 1e6:.2f} M parameters", err=True)
     best = ModelCheckpoint(out, "best", monitor="valid/bits", mode="min", save_weights_only=True, enable_version_counter=False)
     last = ModelCheckpoint(out, "last", every_n_train_steps=settings.check_every, enable_version_counter=False)
@@ -246,9 +251,30 @@ def load_model(checkpoint: Path) -> tuple[RowModel, TrainConfig]:
     raw = saved["settings"]
     settings = TrainConfig(ModelConfig(**raw["model"]), CropConfig(**raw["crops"]), **raw["train"])
     net = build(settings.model)
-    prefix = "average.module."
-    net.load_state_dict({k[len(prefix) :]: v for k, v in saved["state_dict"].items() if k.startswith(prefix)})
+    net.load_state_dict(averaged_weights(saved))
     return net.eval(), settings
+
+
+def averaged_weights(saved: dict[str, Any]) -> dict[str, Tensor]:
+    """Return the averaged network's tensors of a checkpoint."""
+    prefix = "average.module."
+    return {k[len(prefix) :]: v for k, v in saved["state_dict"].items() if k.startswith(prefix)}
+
+
+@torch.no_grad()
+def begin_with(net: RowModel, weights: dict[str, Tensor]) -> None:
+    """Put the weights of a network that knew less into one that knows more, so that both say the same.
+
+    New features stand behind the old ones in every table: what the old weights do not cover becomes zero.
+    """
+    for name, tensor in net.state_dict().items():
+        old = weights.get(name, tensor[:0])
+        if old.dim() != tensor.dim() or any(a > b for a, b in zip(old.shape, tensor.shape, strict=True)):
+            raise click.UsageError(
+                f"--start: {name} is {tuple(old.shape)} there and {tuple(tensor.shape)} here; take the sizes of [model] from there"
+            )
+        tensor.zero_()
+        tensor[tuple(slice(size) for size in old.shape)] = old
 
 
 if __name__ == "__main__":

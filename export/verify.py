@@ -36,7 +36,8 @@ from export.evaluate import ROWS_A_CALL, check_fixed, onnx_bits, open_checkpoint
 from export.model import SLOT_COLUMN, VOICE_CELLS, Block, RowModel, rotary_tables, sounding
 from export.to_onnx import dumps_sidecar, write_sums
 from nesasset.errors import NesassetError
-from nesasset.features import COLUMN, NO_SLOT, song_features
+from nesasset.features import COLUMN, NO_SLOT, STRENGTH, song_features
+from nesasset.recall import Recall
 from nesasset.formats import files
 from nesasset.model import Model
 from nesasset.vocabulary import EXACT, HEAD_ORDER, HOLD_ID, ONSET_ID, REST_ID, SILENT
@@ -120,7 +121,7 @@ class TorchStepper:
         cells, chosen = torch.zeros(len(ids), 4, dtype=torch.int64), torch.full((len(ids), 3), -1)
         for voice in HEAD_ORDER:
             reference, kind, extra = head.context(voice, ids)
-            logits, hidden = head.cell_logits(voice, state + extra, reference, kind)
+            logits, hidden = head.cell_logits(voice, state + extra, ids, reference, kind)
             cell = torch.where(force_cells[..., voice] >= 0, force_cells[..., voice], likeliest_cell(logits))
             cells[:, voice] = cell[:, 0]
             held = torch.clamp(ids[..., COLUMN["held_P1"] + voice], max=VOICE_CELLS[voice] - 1)
@@ -129,7 +130,7 @@ class TorchStepper:
                 column = SLOT_COLUMN[voice]
                 entries, used = (self.noise, self.used[1]) if voice == 3 else (self.pulse, self.used[0])
                 likely = head.slot_logits(
-                    column, hidden, cell, entries, used, slots[..., 3 + column], slots[..., 6 + column], kind
+                    column, hidden, cell, entries, used, slots, kind, ids[..., STRENGTH + voice]
                 ).argmax(-1)
                 slot = torch.where(force_slots[..., column] >= 0, force_slots[..., column], likely)
                 onset = cell >= ONSET_ID
@@ -195,13 +196,24 @@ def compose_greedily(
     n_rows = max(len(prompt.cells) for prompt in prompts)
     cells = [np.full((n_rows, 4), HOLD_ID, dtype=np.int64) for _ in prompts]
     slots = [np.full((n_rows, 3), -1, dtype=np.int64) for _ in prompts]
+    pasts = [Recall(1, prompt.bar_rows) for prompt in prompts]
+    recalled = [np.zeros((2, len(prompt.cells), 4), dtype=np.int64) for prompt in prompts]  # rows and strengths
     for row in range(n_rows):
         ids, slot_ids, force_cells, force_slots = [], [], [], []
-        for prompt, own, own_slots in zip(prompts, cells, slots, strict=True):
+        for prompt, own, own_slots, past, recall in zip(prompts, cells, slots, pasts, recalled, strict=True):
             n = len(prompt.cells)
             at = min(row, n - 1)
+            if row < n:
+                recall[:, row] = past.rows[0], past.strength[0]
             features = song_features(
-                own[:n], own_slots[:n], prompt.starts, prompt.lags, prompt.classes, prompt.bar_rows, prompt.loop_start
+                own[:n],
+                own_slots[:n],
+                prompt.starts,
+                prompt.lags,
+                prompt.classes,
+                prompt.bar_rows,
+                (recall[0], recall[1]),
+                prompt.loop_start,
             )
             ids.append(features[0][at])
             slot_ids.append(features[1][at])
@@ -217,6 +229,7 @@ def compose_greedily(
         said, chosen = stepper.step(feed)
         for place in range(len(prompts)):
             cells[place][row], slots[place][row] = said[place], chosen[place]
+            pasts[place].add(said[place : place + 1])
     lengths = [len(prompt.cells) for prompt in prompts]
     return [part[:n] for part, n in zip(cells, lengths, strict=True)], [
         part[:n] for part, n in zip(slots, lengths, strict=True)

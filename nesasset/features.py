@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nesasset.recall import N_STRENGTHS, Recall
 from nesasset.vocabulary import (
     HOLD_ID,
     MAX_AGE,
@@ -44,16 +45,21 @@ FEATURES: Final = {
     "bar_index": MAX_BAR_INDEX + 1,  # from the loop's start
     "bars_remaining": UNKNOWN_REMAINING + 1,  # this one not counted
     "segment": 2,  # 1: a row of the future, put in front
+    **{f"recall_{voice}": N_CELLS + 1 for voice in ("P1", "P2", "TR", "NO")},  # how the piece went on before; see recall.py
+    **{f"strength_{voice}": N_STRENGTHS for voice in ("P1", "P2", "TR", "NO")},
 }
 COLUMN: Final = {name: index for index, name in enumerate(FEATURES)}
 OFFSETS: Final = tuple(int(offset) for offset in np.cumsum([0, *FEATURES.values()])[:-1])
 N_IDS: Final = sum(FEATURES.values())
+RECALL: Final = COLUMN["recall_P1"]
+STRENGTH: Final = COLUMN["strength_P1"]
 
 # Slot features: index into the palette (pulse, pulse, noise), PALETTE_SLOTS for none.
 SLOT_FEATURES: Final = (
     *(f"previous_{voice}" for voice in ("P1", "P2", "NO")),
     *(f"last_{voice}" for voice in ("P1", "P2", "NO")),
     *(f"reference_{voice}" for voice in ("P1", "P2", "NO")),
+    *(f"recall_{voice}" for voice in ("P1", "P2", "NO")),
 )
 SLOT_VOICES: Final = (0, 1, 3)  # columns of cells whose notes have an instrument slot
 
@@ -102,6 +108,7 @@ def song_features(
     lags: NDArray[np.integer],
     classes: NDArray[np.integer],
     bar_rows: int,
+    recall: tuple[NDArray[np.integer], NDArray[np.integer]],
     loop_start: int = 0,
 ) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
     """Return the features of every row of a song.
@@ -113,17 +120,18 @@ def song_features(
         lags: Bars back to the reference, 0 none, shape (n_bars,).
         classes: Plan class per voice, shape (n_bars, 4).
         bar_rows: Rows of a whole bar.
+        recall: Rows and strengths, (n, 4) each: recall.recall_song.
         loop_start: Row from which bars are counted.
 
     Returns:
-        ids of shape (n, len(FEATURES)) and slots of shape (n, 9).
+        ids of shape (n, len(FEATURES)) and slots of shape (n, len(SLOT_FEATURES)).
     """
     n = len(cells)
     past, past_slots = history_features(cells, slots)
     bar = np.searchsorted(starts, np.arange(n), side="right") - 1
     ids = np.zeros((n, len(FEATURES)), dtype=np.int16)
     ids[:, :15] = past[:n]
-    out = np.full((n, 9), NO_SLOT, dtype=np.int8)
+    out = np.full((n, len(SLOT_FEATURES)), NO_SLOT, dtype=np.int8)
     out[:, :6] = past_slots[:n]
     lag = lags[bar].astype(np.int64)
     reference = np.arange(n) - lag * bar_rows
@@ -133,13 +141,43 @@ def song_features(
     ids[:, 23:27] = classes[bar]
     ids[:, 27] = lag
     chosen = slots[np.maximum(reference, 0)]
-    out[:, 6:] = np.where(has[:, None] & (chosen >= 0), chosen, NO_SLOT)
+    out[:, 6:9] = np.where(has[:, None] & (chosen >= 0), chosen, NO_SLOT)
     first = int(starts[1]) if len(starts) > 1 and starts[1] - starts[0] < bar_rows and len(starts) > 2 else int(starts[0])
     ids[:, 28] = (np.arange(n) - first) % bar_rows
     since = np.arange(n) - loop_start
     ids[:, 29] = np.minimum(np.where(since >= 0, since, np.arange(n)) // bar_rows, MAX_BAR_INDEX)
     ids[:, 30] = np.minimum((n - 1 - np.arange(n)) // bar_rows, MAX_BARS_REMAINING)
+    ids[:, STRENGTH : STRENGTH + 4] = recall[1]
+    ids[:, RECALL : RECALL + 4], out[:, 9:] = recalled(cells, slots, recall[0])
     return ids, out
+
+
+def recalled(
+    cells: NDArray[np.integer], slots: NDArray[np.integer], rows: NDArray[np.integer]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the cells, (..., m, 4), and slots, (..., m, 3), of the rows (..., m, 4) each voice recalls.
+
+    Args:
+        cells: (..., n, 4).
+        slots: (..., n, 3).
+        rows: -1 for none.
+    """
+    n = cells.shape[-2]
+    pieces = np.arange(cells.size // (4 * n)).reshape(*cells.shape[:-2], 1, 1)
+    at = np.maximum(rows, 0) + pieces * n  # of the rows of all pieces, one below the other
+    own = list(SLOT_VOICES)
+    chosen = np.take(slots, at[..., own] * 3 + np.arange(3))
+    return (
+        np.where(rows >= 0, np.take(cells, at * 4 + np.arange(4)), NONE_CELL),
+        np.where((rows[..., own] >= 0) & (chosen >= 0), chosen, NO_SLOT),
+    )
+
+
+def forget_recall(ids: NDArray[np.integer], slots: NDArray[np.integer]) -> None:
+    """Take away what the piece recalls, in place: ids (..., len(FEATURES)), slots (..., len(SLOT_FEATURES))."""
+    ids[..., RECALL : RECALL + 4] = NONE_CELL
+    ids[..., STRENGTH : STRENGTH + 4] = 0
+    slots[..., 9:] = NO_SLOT
 
 
 def forget_plan(ids: NDArray[np.int16], slots: NDArray[np.int8], rows: NDArray[np.bool_], voices: NDArray[np.bool_]) -> None:
@@ -147,7 +185,7 @@ def forget_plan(ids: NDArray[np.int16], slots: NDArray[np.int8], rows: NDArray[n
 
     Args:
         ids: Shape (n, len(FEATURES)).
-        slots: Shape (n, 9).
+        slots: Shape (n, len(SLOT_FEATURES)).
         rows: Shape (n,): rows concerned.
         voices: Shape (4,): voices concerned; all four also hide the lag.
     """
@@ -162,9 +200,10 @@ def forget_plan(ids: NDArray[np.int16], slots: NDArray[np.int8], rows: NDArray[n
 
 
 def as_future(ids: NDArray[np.int16], slots: NDArray[np.int8]) -> None:
-    """Turn tokens into rows of the future, in place: their past is shown, what was planned for them is not."""
+    """Turn tokens into rows of the future, in place: their past is shown, what was planned and recalled for them is not."""
     everything = np.ones(len(ids), dtype=bool)
     forget_plan(ids, slots, everything, np.ones(4, dtype=bool))
+    forget_recall(ids, slots)
     ids[:, COLUMN["bar_index"]] = MAX_BAR_INDEX
     ids[:, COLUMN["bars_remaining"]] = UNKNOWN_REMAINING
     ids[:, COLUMN["segment"]] = 1
@@ -176,9 +215,11 @@ class History:
     Attributes:
         ids: Shape (n_pieces, 15): previous, held, last, age.
         slots: Shape (n_pieces, 6): previous, last.
+        recall: What the pieces would go on with.
     """
 
-    def __init__(self, n_pieces: int) -> None:
+    def __init__(self, n_pieces: int, bar_rows: int) -> None:
+        self.recall = Recall(n_pieces, bar_rows)
         self.ids = np.empty((n_pieces, 15), dtype=np.int64)
         self.ids[:, :4], self.ids[:, 4:8], self.ids[:, 8:11], self.ids[:, 11:] = NONE_CELL, REST_ID, NONE_CELL, MAX_AGE
         self.slots = np.full((n_pieces, 6), NO_SLOT, dtype=np.int64)
@@ -191,6 +232,7 @@ class History:
 
     def add(self, cells: NDArray[np.integer], slots: NDArray[np.integer]) -> None:
         """Append one row: cells (n_pieces, 4), slots (n_pieces, 3) with -1 where no note begins."""
+        self.recall.add(cells)
         event, onset = cells != HOLD_ID, cells >= ONSET_ID
         self.ids[:, :4] = cells
         self.ids[:, 4:8] = np.where(event, cells, self.ids[:, 4:8])

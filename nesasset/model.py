@@ -23,13 +23,15 @@ from numpy.typing import NDArray
 
 from nesasset.errors import ModelMismatchError, did_you_mean
 from nesasset.features import FEATURES
-from nesasset.vocabulary import vocabulary_hash
+from nesasset.vocabulary import ONSET_ID, vocabulary_hash
 
 FORMAT: Final = "nesasset-model"
 VERSION: Final = 1
 DEFAULT_MODEL: Final = "nes-1"
 MAX_FILE_BYTES: Final = 200_000_000
 MAX_SIDECAR_BYTES: Final = 4_000_000
+GROWTH: Final = 32  # rows by which a full cache grows
+FORCE: Final = np.float32(1e12)  # beyond every log probability, also one that a filter has blocked
 
 
 def models_dir() -> Path:
@@ -76,12 +78,14 @@ class Cache:
         self.arrays = [np.zeros((batch, heads, room, width), dtype=np.float32) for _ in range(count)]
 
     def add(self, present: list[NDArray[np.float32]]) -> None:
-        """Write the new rows, (1, B, heads, T, width) each, behind the others; room grows by halves."""
+        """Write the new rows, (1, B, heads, T, width) each, behind the others; room grows by a few: unused room is read, too."""
         end = self.length + present[0].shape[3]
         room = self.arrays[0].shape[2]
         if end > room:
-            more = max(end, room + room // 2) - room
-            self.arrays = [np.pad(array, ((0, 0), (0, 0), (0, more), (0, 0))) for array in self.arrays]
+            more = max(end, room + GROWTH) - room
+            batch, heads, _, width = self.arrays[0].shape
+            new = np.zeros((batch, heads, more, width), dtype=np.float32)
+            self.arrays = [np.concatenate([array, new], axis=2) for array in self.arrays]
         for array, rows in zip(self.arrays, present, strict=True):
             array[:, :, self.length : end] = rows[0]
         self.length = end
@@ -146,13 +150,19 @@ class Model:
             song: For the same B pieces.
             cache: Of the rows before; changed.
             ids: (B, T, n_features).
-            slots: (B, T, 9).
+            slots: (B, T, n_slot_features).
             positions: (B, T), rows.
-            rest: Any of force_cells, force_slots, event_push, pitch_bias, pitch_noise, slot_noise, floors;
-                what is missing is "sample, no noise, no bias, temperature 1".
+            rest: Any of event_push (B, T, 4, 3), pitch_bias and pitch_push (B, T, 3, 88), slot_push (B, T, 3, 16) and floors
+                (2,), see export/step.py, and of force_cells (B, T, 4) and force_slots (B, T, 3), -1 where the model chooses.
+                What is missing is "likeliest symbol, no bias, no filter".
         """
         shape = (ids.shape[0], ids.shape[1])
-        feeds = dict(self._defaults(shape))
+        feeds: dict[str, NDArray[Any]] = dict(self._defaults(shape))
+        force = {name: rest.pop(name) for name in ("force_cells", "force_slots") if name in rest}
+        for name, array in rest.items():
+            flat = array if array.ndim == 1 else array.reshape(*array.shape[:2], -1)
+            feeds[name] = np.ascontiguousarray(flat, dtype=np.float32)
+        _force(feeds, **force)
         feeds.update(
             ids=np.ascontiguousarray(ids, dtype=np.int64),
             slots=np.ascontiguousarray(slots, dtype=np.int64),
@@ -160,9 +170,6 @@ class Model:
             length=np.array([cache.length]),
         )
         feeds.update(song.arrays)
-        for name, array in rest.items():
-            kind = np.int64 if array.dtype.kind in "iu" else np.float32
-            feeds[name] = np.ascontiguousarray(array, dtype=kind)
         for index, array in enumerate(cache.arrays):
             feeds[f"past_{index}"] = array
         cells, chosen, cell_bits, slot_bits, *present = self._rows.run(self._outputs, feeds)
@@ -171,16 +178,34 @@ class Model:
 
     def _defaults(self, shape: tuple[int, int]) -> dict[str, NDArray[Any]]:
         if shape not in self._zeros:
-            self._zeros[shape] = {
-                "force_cells": np.full((*shape, 4), -1, dtype=np.int64),
-                "force_slots": np.full((*shape, 3), -1, dtype=np.int64),
-                "event_push": np.zeros((*shape, 4, 3), dtype=np.float32),
-                "pitch_bias": np.zeros((*shape, 3, 88), dtype=np.float32),
-                "pitch_noise": np.zeros((*shape, 3, 88), dtype=np.float32),
-                "slot_noise": np.zeros((*shape, 3, 16), dtype=np.float32),
-                "floors": np.array([-1e6, -1e6], dtype=np.float32),
-            }
+            sizes = {"event_push": 4 * 3, "pitch_bias": 3 * 88, "pitch_push": 3 * 88, "slot_push": 3 * 16}
+            self._zeros[shape] = {name: np.zeros((*shape, size), dtype=np.float32) for name, size in sizes.items()}
+            self._zeros[shape]["floors"] = np.array([-1e6, -1e6], dtype=np.float32)
         return self._zeros[shape]
+
+
+def _force(
+    feeds: dict[str, NDArray[Any]],
+    force_cells: NDArray[np.integer] | None = None,
+    force_slots: NDArray[np.integer] | None = None,
+) -> None:
+    """Push symbols that are given beyond all others; the arrays in `feeds` are replaced, not changed."""
+    if force_cells is not None:
+        piece, row, voice = np.nonzero(force_cells >= 0)
+        if len(voice):
+            cell = force_cells[piece, row, voice]
+            feeds["event_push"] = feeds["event_push"].copy()
+            feeds["event_push"][piece, row, voice * 3 + np.minimum(cell, ONSET_ID)] = FORCE
+            pitched = (cell >= ONSET_ID) & (voice < 3)
+            if pitched.any():
+                feeds["pitch_push"] = feeds["pitch_push"].copy()
+                place = voice * 88 + cell - ONSET_ID
+                feeds["pitch_push"][piece[pitched], row[pitched], place[pitched]] = FORCE
+    if force_slots is not None:
+        piece, row, column = np.nonzero(force_slots >= 0)
+        if len(column):
+            feeds["slot_push"] = feeds["slot_push"].copy()
+            feeds["slot_push"][piece, row, column * 16 + force_slots[piece, row, column]] = FORCE
 
 
 def _session(data: bytes, label: str) -> ort.InferenceSession:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nesasset.errors import RegisterLogError
+from nesasset.errors import RegisterLogError, out_of_range
 from nesasset.units import FRAME_RATE_HZ
 
 # NESdev wiki, page "APU registers": $4000-$4013 channels, $4015 enable, $4017 frame counter. $4014 is OAM DMA, $4016 the pads.
 APU_REGISTERS = frozenset(range(0x4000, 0x4014)) | {0x4015, 0x4017}
+REGIONS = ("ntsc", "pal", "dendy")
+MAX_MEMORY = 0x4000  # $C000 to $FFFF
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +35,13 @@ class RegisterLog:
     """First frame of the loop and the frame after its last; None for a piece that ends."""
     frame_rate_hz: float = float(FRAME_RATE_HZ)
     """Frames a second; 60 for our own logs."""
+    cycles: NDArray[np.int64] | None = None
+    """CPU cycle of each write since the log's start, never falling, shape (n_writes,); None: as our driver would place the
+    writes of a frame. Logs of real programs have them."""
+    region: str = "ntsc"
+    """Which console's clock and tables: ntsc, pal or dendy."""
+    memory: bytes = b""
+    """What the sample channel reads, from $C000 on; at most 16 KiB."""
 
     def __post_init__(self) -> None:
         if not len(self.frames) == len(self.addresses) == len(self.values):
@@ -54,6 +63,15 @@ class RegisterLog:
                 raise RegisterLogError(f"write {at} addresses ${int(self.addresses[at]):04X}, which is no APU register")
         if self.n_frames < 1:
             raise RegisterLogError(f"a register log lasts at least one frame, not {self.n_frames}")
+        if self.cycles is not None:
+            if len(self.cycles) != len(self.frames):
+                raise RegisterLogError(f"a cycle for each of the {len(self.frames)} writes is needed, not {len(self.cycles)}")
+            if len(self.cycles) and (self.cycles[0] < 0 or np.any(np.diff(self.cycles) < 0)):
+                raise RegisterLogError("cycles must begin at 0 or later and never fall")
+        if self.region not in REGIONS:
+            raise RegisterLogError(f"region must be one of {', '.join(REGIONS)}, not {self.region!r}")
+        if len(self.memory) > MAX_MEMORY:
+            raise RegisterLogError(out_of_range("bytes of sample memory", len(self.memory), 0, MAX_MEMORY))
         if self.loop is not None and not 0 <= self.loop[0] < self.loop[1] <= self.n_frames:
             raise RegisterLogError(f"loop must be two frames with 0 <= start < end <= {self.n_frames}, not {self.loop}")
 
@@ -64,6 +82,9 @@ class RegisterLog:
             and np.array_equal(self.frames, other.frames)
             and np.array_equal(self.addresses, other.addresses)
             and np.array_equal(self.values, other.values)
+            and (self.cycles is None) == (other.cycles is None)
+            and (self.cycles is None or np.array_equal(self.cycles, other.cycles))
+            and (self.region, self.memory) == (other.region, other.memory)
         )
 
     __hash__ = None  # type: ignore[assignment]  # arrays inside

@@ -10,6 +10,7 @@ import numpy as np
 from export.instruments import Library
 from export.plans import mine_plan
 from export.prepare import Rows, first_bar_row
+from nesasset.recall import recall_song
 from nesasset.vocabulary import (
     CONTROLS,
     HOLD_ID,
@@ -90,6 +91,9 @@ def write_split(folder: Path, seed: int, n_songs: int, n_bars: int | None = None
         parts["lags"].append(lags)
         parts["classes"].append(classes)
         parts["row_frames"].append(6.0)
+        recall, strength = recall_song(cells, bar_rows)
+        parts["recall"].append(recall.astype(np.int32))
+        parts["strength"].append(strength.astype(np.int8))
         rows += len(cells)
         bars += len(lags)
     folder.mkdir(parents=True)
@@ -97,7 +101,8 @@ def write_split(folder: Path, seed: int, n_songs: int, n_bars: int | None = None
     parts["bar_offsets"].append(bars)
     kinds = {"offsets": np.int64, "bar_offsets": np.int64, "loops": np.int32, "bar_rows": np.int16, "row_frames": np.float32}
     for name, part in parts.items():
-        array = np.concatenate(part) if name in ("cells", "slots", "lags", "classes") else np.array(part, dtype=kinds.get(name, np.int16))
+        joined = name in ("cells", "slots", "lags", "classes", "recall", "strength")
+        array = np.concatenate(part) if joined else np.array(part, dtype=kinds.get(name, np.int16))
         np.save(folder / f"{name}.npy", array)
     (folder / "names.txt").write_text("".join(f"song {song}\n" for song in range(n_songs)), encoding="utf-8")
     return folder

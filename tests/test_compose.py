@@ -161,6 +161,7 @@ def test_the_writer_sees_what_training_saw(model: Model, monkeypatch: pytest.Mon
     """The tokens of a written piece are the features that training computes for its rows."""
     from nesasset.compose import writer
     from nesasset.features import song_features
+    from nesasset.recall import recall_song
 
     desks = []
     finish = writer._Desk.drafts
@@ -171,7 +172,8 @@ def test_the_writer_sees_what_training_saw(model: Model, monkeypatch: pytest.Mon
     rows = plan.bar_rows
     starts = np.arange(0, 12 * rows + 1, rows)
     for piece, draft in enumerate(drafts):
-        ids, seen = song_features(draft.cells, draft.slots, starts, plan.lags, plan.classes, rows)
+        recall = recall_song(draft.cells, rows)
+        ids, seen = song_features(draft.cells, draft.slots, starts, plan.lags, plan.classes, rows, recall)
         assert (desks[0].ids[piece] == ids).all()
         assert (desks[0].seen[piece] == seen).all()
 

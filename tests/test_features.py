@@ -20,6 +20,7 @@ from nesasset.features import (
     history_features,
     song_features,
 )
+from nesasset.recall import recall_song
 from nesasset.vocabulary import HOLD_ID, ONSET_ID, REST_ID, UNKNOWN_CLASS, UNKNOWN_LAG, UNKNOWN_REMAINING
 
 
@@ -36,7 +37,7 @@ def test_history_agrees_with_whole_song(seed: int, n: int) -> None:
     """Features built row by row are those computed for the whole song at once."""
     cells, slots = random_rows(seed, n)
     ids, seen = history_features(cells, slots)
-    history = History(1)
+    history = History(1, 16)
     for row in range(n):
         assert (history.ids[0] == ids[row]).all()
         assert (history.slots[0] == seen[row]).all()
@@ -51,7 +52,7 @@ def test_every_id_lies_in_its_stretch_of_the_table(seed: int, bars: int, bar_row
     cells, slots = random_rows(seed, bars * bar_rows)
     starts = np.arange(0, bars * bar_rows + 1, bar_rows)
     lags = np.minimum(np.arange(bars), 2)
-    ids, seen = song_features(cells, slots, starts, lags, np.zeros((bars, 4), dtype=int), bar_rows)
+    ids, seen = song_features(cells, slots, starts, lags, np.zeros((bars, 4), dtype=int), bar_rows, recall_song(cells, bar_rows))
     assert (ids >= 0).all()
     assert (ids < np.array(list(FEATURES.values()))).all()
     assert ((seen >= 0) & (seen <= NO_SLOT)).all()
@@ -62,7 +63,7 @@ def test_reference_is_the_row_of_the_referenced_bar() -> None:
     """A bar with lag 2 shows the cells of two bars earlier, and the row after."""
     cells, slots = random_rows(3, 64)
     lags = np.array([0, 0, 2, 1])
-    ids, seen = song_features(cells, slots, np.arange(0, 65, 16), lags, np.zeros((4, 4), dtype=int), 16)
+    ids, seen = song_features(cells, slots, np.arange(0, 65, 16), lags, np.zeros((4, 4), dtype=int), 16, recall_song(cells, 16))
     first = COLUMN["reference_P1"]
     assert (ids[32:48, first : first + 4] == cells[0:16]).all()
     assert (ids[32:47, first + 4 : first + 8] == cells[1:16]).all()
@@ -77,7 +78,7 @@ def test_forgotten_plan_leaves_no_trace() -> None:
     plans = (np.array([0, 1]), np.zeros((2, 4), dtype=int)), (np.array([0, 0]), np.full((2, 4), 3))
     seen = []
     for lags, classes in plans:
-        ids, used = song_features(cells, slots, np.array([0, 16, 32]), lags, classes, 16)
+        ids, used = song_features(cells, slots, np.array([0, 16, 32]), lags, classes, 16, recall_song(cells, 16))
         forget_plan(ids, used, np.ones(32, dtype=bool), np.ones(4, dtype=bool))
         seen.append((ids, used))
     assert (seen[0][0] == seen[1][0]).all()
@@ -89,7 +90,7 @@ def test_forgotten_plan_leaves_no_trace() -> None:
 def test_future_tokens_say_so() -> None:
     """Rows of the future carry their segment and no place in the loop."""
     cells, slots = random_rows(5, 16)
-    ids, used = song_features(cells, slots, np.array([0, 16]), np.array([0]), np.zeros((1, 4), dtype=int), 16)
+    ids, used = song_features(cells, slots, np.array([0, 16]), np.array([0]), np.zeros((1, 4), dtype=int), 16, recall_song(cells, 16))
     as_future(ids, used)
     assert (ids[:, COLUMN["segment"]] == 1).all()
     assert (ids[:, COLUMN["bars_remaining"]] == UNKNOWN_REMAINING).all()

@@ -226,6 +226,8 @@ def write_split(folder, n_bars=4):
         "lags": np.zeros(13, np.int8),
         "classes": np.zeros((13, 4), np.int8),
         "row_frames": np.full(3, 6, np.float32),
+        "recall": np.full((sum(rows), 4), -1, np.int32),
+        "strength": np.zeros((sum(rows), 4), np.int8),
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)

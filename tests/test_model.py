@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nesasset.errors import ModelMismatchError
-from nesasset.features import FEATURES, NO_SLOT
+from nesasset.features import FEATURES, NO_SLOT, SLOT_FEATURES
 from nesasset.model import Model, load_model, models_dir
 from nesasset.vocabulary import CONTROLS
 
@@ -103,7 +103,7 @@ def feeds(model: Model, rows: int, seed: int = 0) -> dict[str, np.ndarray]:
     ids = np.stack([rng.integers(0, min(size, 3), (1, rows)) for size in FEATURES.values()], axis=2)
     return {
         "ids": ids,
-        "slots": np.full((1, rows, 9), NO_SLOT),
+        "slots": np.full((1, rows, len(SLOT_FEATURES)), NO_SLOT),
         "positions": np.arange(rows)[None],
         "force_cells": rng.integers(0, 3, (1, rows, 4)),
         "force_slots": np.zeros((1, rows, 3), dtype=np.int64),

@@ -11,12 +11,15 @@ torch = pytest.importorskip("torch", reason="export/ needs the extra train: torc
 pytest.importorskip("lightning", reason="export/ needs the extra train: lightning is absent")
 pytestmark = pytest.mark.torch
 
+import click  # noqa: E402
 from click.testing import CliRunner  # noqa: E402
 from made_up_corpus import write_corpus  # noqa: E402
 
 from export.dataset import PITCH_COLUMNS, Corpus, Crop, CropConfig, Crops, take, transpose, windows  # noqa: E402
-from export.train import TrainConfig, load_config, load_model, main, rate_factor  # noqa: E402
+from export.model import ModelConfig, RowModel  # noqa: E402
+from export.train import TrainConfig, begin_with, load_config, load_model, main, rate_factor  # noqa: E402
 from nesasset.features import COLUMN, song_features  # noqa: E402
+from nesasset.recall import recall_song  # noqa: E402
 from nesasset.vocabulary import ONSET_ID, UNKNOWN_CLASS, UNKNOWN_LAG  # noqa: E402
 
 TINY = """
@@ -99,7 +102,7 @@ def test_transposition_is_the_features_of_the_transposed_song(corpus):
     moved[:, :3] = np.where(cells[:, :3] >= ONSET_ID, cells[:, :3] + 3, cells[:, :3])
     loop = max(0, int(corpus.rows.loops[song, 0]))
     rows = int(corpus.rows.bar_rows[song])
-    expected, _ = song_features(moved, corpus.slots[a:b], starts, lags, classes, rows, loop)
+    expected, _ = song_features(moved, corpus.slots[a:b], starts, lags, classes, rows, recall_song(moved, rows), loop)
     ids = corpus.ids[a:b].copy()
     transpose(ids, PITCH_COLUMNS, 3)
     assert (ids == expected).all()
@@ -151,6 +154,27 @@ def test_a_run_trains_stops_and_resumes(folder, tmp_path):
     net, settings = load_model(out / "best.ckpt")
     assert settings.model.width == 16
     assert not net.training
+
+
+def test_weights_of_a_smaller_network_say_the_same_in_a_larger_one(corpus):
+    """What older weights do not know of is silent until it is trained: the same bits to the last digit."""
+    torch.manual_seed(0)
+    sizes = ModelConfig(width=16, layers=1, heads=2, feed_forward=16, head_width=16, entry_width=4, context=64)
+    old = RowModel(sizes).eval()
+    weights = {name: tensor.clone() for name, tensor in old.state_dict().items() if "recalled" not in name}
+    weights["table.weight"][-60:] = 0
+    weights["slots.weight"][:, -12:] = 0
+    old.load_state_dict(weights, strict=False)
+    weights["table.weight"] = weights["table.weight"][:-60]
+    weights["slots.weight"] = weights["slots.weight"][:, :-12]
+    new = RowModel(sizes).eval()
+    begin_with(new, weights)
+    batch = next(iter(Crops(corpus, CropConfig(rows=32, batch=2), 1)))
+    with torch.no_grad():
+        before, after = old(batch), new(batch)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    with pytest.raises(click.UsageError, match="take the sizes"):
+        begin_with(RowModel(ModelConfig(width=8, layers=1, heads=2, feed_forward=16, head_width=16, entry_width=4)), weights)
 
 
 def test_unknown_settings_are_refused(tmp_path):

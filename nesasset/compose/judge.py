@@ -12,8 +12,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nesasset.features import COLUMN, FEATURES, NO_SLOT, forget_plan, history_features
+from nesasset.features import (
+    COLUMN,
+    FEATURES,
+    NO_SLOT,
+    RECALL,
+    SLOT_FEATURES,
+    STRENGTH,
+    forget_plan,
+    history_features,
+    recalled,
+)
 from nesasset.model import Model
+from nesasset.recall import recall_song
 from nesasset.vocabulary import CONTROLS, HOLD_ID, ONSET_ID, UNKNOWN_REMAINING
 
 FEW_NOTES: Final = 8  # of a piece of four bars or more, two a bar below
@@ -72,19 +83,22 @@ def surprisal(
     past, past_slots = history_features(twice, twice_slots)
     total = context + judged
     ids = np.zeros((len(windows), total, len(FEATURES)), dtype=np.int64)
-    seen_slots = np.full((len(windows), total, 9), NO_SLOT, dtype=np.int64)
+    seen_slots = np.full((len(windows), total, len(SLOT_FEATURES)), NO_SLOT, dtype=np.int64)
     force = np.zeros((len(windows), total, 4), dtype=np.int64)
-    force_slots = np.zeros((len(windows), total, 3), dtype=np.int64)
+    played = np.zeros((len(windows), total, 3), dtype=np.int64)
     for window, (start, _) in enumerate(windows):
         here = slice(start, start + total)
         token = np.zeros((total, len(FEATURES)), dtype=np.int16)
-        token_slots = np.full((total, 9), NO_SLOT, dtype=np.int8)
+        token_slots = np.full((total, len(SLOT_FEATURES)), NO_SLOT, dtype=np.int8)
         token[:, :15], token_slots[:, :6] = past[here], past_slots[here]
         forget_plan(token, token_slots, np.ones(total, dtype=bool), np.ones(4, dtype=bool))
         token[:, COLUMN["row_in_bar"]] = np.arange(start, start + total) % length % bar_rows
         token[:, COLUMN["bars_remaining"]] = UNKNOWN_REMAINING
         ids[window], seen_slots[window] = token, token_slots
-        force[window], force_slots[window] = twice[here], np.maximum(twice_slots[here], 0)
+        force[window], played[window] = twice[here], twice_slots[here]
+    # A window recalls itself alone: across the seam the whole piece has been heard before.
+    rows, ids[:, :, STRENGTH : STRENGTH + 4] = recall_song(force, bar_rows)
+    ids[:, :, RECALL : RECALL + 4], seen_slots[:, :, 9:] = recalled(force, played, rows)
     told = np.array(controls, dtype=np.int64).copy()
     told[list(CONTROLS).index("loop_bars")] = 0
     song = model.song(told[None], pulse[None], noise[None]).repeat(len(windows))
@@ -95,7 +109,7 @@ def surprisal(
         seen_slots,
         np.broadcast_to(np.arange(total), (len(windows), total)),
         force_cells=force,
-        force_slots=force_slots,
+        force_slots=np.maximum(played, 0),
     )
     bits = out.cell_bits[:, context:].sum(axis=-1).mean(axis=-1)
     return float(bits[0]), float(bits[1:].mean()) if len(bits) > 1 else float(bits[0])

@@ -22,10 +22,14 @@ from nesasset.features import (
     MAX_BAR_INDEX,
     NO_SLOT,
     NONE_CELL,
+    RECALL,
+    SLOT_FEATURES,
     SLOT_VOICES,
+    STRENGTH,
     History,
     as_future,
     history_features,
+    recalled,
 )
 from nesasset.model import Cache, Model
 from nesasset.units import PITCH_RANGES
@@ -104,8 +108,8 @@ class _Desk:
         self.cells = np.zeros((count, n_rows, 4), dtype=np.int64)
         self.slots = np.full((count, n_rows, 3), -1, dtype=np.int64)
         self.ids = np.zeros((count, n_rows, len(FEATURES)), dtype=np.int64)
-        self.seen = np.zeros((count, n_rows, 9), dtype=np.int64)
-        self.history = History(count)
+        self.seen = np.zeros((count, n_rows, len(SLOT_FEATURES)), dtype=np.int64)
+        self.history = History(count, plan.bar_rows)
         self.cache: Cache = model.cache(count)
         self.n_future = 0
         self.turn = self._turn()
@@ -137,15 +141,19 @@ class _Desk:
             ids[:, 15:19] = self.cells[:, reference]
             ids[:, 19:23] = self.cells[:, reference + 1]
             chosen = self.slots[:, reference]
-            seen[:, 6:] = np.where(chosen >= 0, chosen, NO_SLOT)
+            seen[:, 6:9] = np.where(chosen >= 0, chosen, NO_SLOT)
         else:
             ids[:, 15:23] = NONE_CELL
-            seen[:, 6:] = NO_SLOT
+            seen[:, 6:9] = NO_SLOT
         ids[:, 23:27] = self.plan.classes[bar]
         ids[:, 27] = lag
         ids[:, 28] = phase
         ids[:, 29] = min(bar, MAX_BAR_INDEX)
         ids[:, 30] = min((self.n_rows - 1 - row) // self.bar_rows, MAX_BARS_REMAINING)
+        recall = self.history.recall
+        cells, slots = recalled(self.cells, self.slots, recall.rows[:, None])
+        ids[:, RECALL : RECALL + 4], seen[:, 9:] = cells[:, 0], slots[:, 0]
+        ids[:, STRENGTH : STRENGTH + 4] = recall.strength
 
     def forced(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return what the plan fixes in a row, cells (B, 4) and slots (B, 3), -1 for what is free."""
@@ -178,8 +186,8 @@ class _Desk:
                 force_slots=fixed_slots[:, None],
                 event_push=push[:, None],
                 pitch_bias=self.pitch_bias,
-                pitch_noise=pitch_noise[:, step, None],
-                slot_noise=slot_noise[:, step, None],
+                pitch_push=pitch_noise[:, step, None],
+                slot_push=slot_noise[:, step, None],
                 floors=self.floors,
             )
             self.cells[:, row], self.slots[:, row] = out.cells[:, 0], out.slots[:, 0]
@@ -232,7 +240,7 @@ class _Desk:
         for cells, slots in zip(self.cells[:, :rows], self.slots[:, :rows], strict=True):
             past, past_slots = history_features(cells, slots)
             ids = np.zeros((rows, len(FEATURES)), dtype=np.int16)
-            seen = np.full((rows, 9), NO_SLOT, dtype=np.int8)
+            seen = np.full((rows, len(SLOT_FEATURES)), NO_SLOT, dtype=np.int8)
             ids[:, :15], seen[:, :6] = past[1:], past_slots[1:]
             ids[:, COLUMN["row_in_bar"]] = (np.arange(rows) + 1) % rows
             as_future(ids, seen)
