@@ -37,9 +37,9 @@ from export.model import SLOT_COLUMN, VOICE_CELLS, Block, RowModel, rotary_table
 from export.to_onnx import dumps_sidecar, write_sums
 from nesasset.errors import NesassetError
 from nesasset.features import COLUMN, NO_SLOT, STRENGTH, song_features
-from nesasset.recall import Recall
 from nesasset.formats import files
 from nesasset.model import Model
+from nesasset.recall import Recall
 from nesasset.vocabulary import EXACT, HEAD_ORDER, HOLD_ID, ONSET_ID, REST_ID, SILENT
 
 PROMPT_BARS = 2

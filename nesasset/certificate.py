@@ -167,9 +167,9 @@ def _state(score: Score, voice: str, row: int) -> tuple[Note, int] | None:
     envelope = score.instruments[cell.instrument].volume
     age = score.row_frame(row) - score.row_frame(at) - cell.delay - score.delays.get(voice, 0)
     step = max(0, min(age, len(envelope) - 1))
-    if not any(envelope[step:]):
+    if not any(envelope[step:]) or not cell.volume:
         return None  # died away: the same as silence
-    return Note(cell.instrument, cell.pitch), step
+    return Note(cell.instrument, cell.pitch, volume=cell.volume), step
 
 
 def _loop(score: Score) -> tuple[int, int]:

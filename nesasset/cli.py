@@ -21,7 +21,8 @@ import click
 import nesasset
 from nesasset.errors import ControlError, ManifestError, NesassetError, UnknownThemeError
 
-COMMANDS: Final = ("compose", "render", "build", "info", "themes")
+COMMANDS: Final = ("compose", "render", "import", "build", "info", "themes")
+_MODULES: Final = {"import": "import_score"}  # where a command cannot lend its name to a module
 DONE, FAILED, USAGE, UNEXPECTED, INTERRUPTED = 0, 1, 2, 3, 130
 _USAGE_ERRORS: Final = (ManifestError, UnknownThemeError, ControlError)  # what was typed, or stands in the manifest
 
@@ -35,7 +36,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"nesasset.commands.{cmd_name}").command
+        command = importlib.import_module(f"nesasset.commands.{_MODULES.get(cmd_name, cmd_name)}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -83,7 +83,7 @@ class RegisterLog:
             and np.array_equal(self.addresses, other.addresses)
             and np.array_equal(self.values, other.values)
             and (self.cycles is None) == (other.cycles is None)
-            and (self.cycles is None or np.array_equal(self.cycles, other.cycles))
+            and (self.cycles is None or other.cycles is None or np.array_equal(self.cycles, other.cycles))
             and (self.region, self.memory) == (other.region, other.memory)
         )
 

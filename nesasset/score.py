@@ -22,6 +22,10 @@ MAX_ROWS: Final = 65_536  # ten minutes at four frames a row are 9000; this only
 MAX_ROW_FRAMES: Final = 64
 MAX_ENVELOPE_FRAMES: Final = 1024
 MAX_INSTRUMENTS: Final = 256
+MAX_ARPEGGIO: Final = 96  # eight octaves, more than a voice reaches from end to end
+MIN_VIBRATO_PERIOD: Final = 4  # four frames are up, back, down, back; fewer cannot show a swing
+MAX_VIBRATO_PERIOD: Final = 256
+MAX_VIBRATO_CENTS: Final = 1200
 
 
 class Gap(Enum):
@@ -45,14 +49,43 @@ class Note:
     """MIDI pitch; None for noise, whose instrument carries the period."""
     delay: int = 0
     """Frames after the row's first frame, on top of the voice's own delay."""
+    volume: int = MAX_VOLUME
+    """0 to 15: scales the volumes of the instrument, see `scale_volume`."""
+    slide: int = 0
+    """Frames, 0 to 1024, over which the pitch glides from that of the voice's previous note to this one's; 0: at once.
+    Means nothing to the noise, nor to a voice's first note."""
 
 
 Cell = Gap | Note
 
 
 @dataclass(frozen=True, slots=True)
+class Vibrato:
+    """A swing of the pitch, like a sine: first up, then down, by the same number of cents."""
+
+    delay: int
+    """Frames after the onset before it begins, 0 to 1024."""
+    period: int
+    """Frames of one swing, up and down, 4 to 256."""
+    depth: int
+    """Cents to each side, 1 to 1200; a semitone is 100."""
+
+    def __post_init__(self) -> None:
+        for label, value, low, high in (
+            ("delay", self.delay, 0, MAX_ENVELOPE_FRAMES),
+            ("period", self.period, MIN_VIBRATO_PERIOD, MAX_VIBRATO_PERIOD),
+            ("depth", self.depth, 1, MAX_VIBRATO_CENTS),
+        ):
+            if not _is_int(value) or not low <= value <= high:
+                raise ScoreError(out_of_range(f"vibrato {label}", value, low, high))
+
+
+@dataclass(frozen=True, slots=True)
 class Instrument:
-    """How a note sounds: a volume for each frame and, by kind, a duty or a noise period and mode."""
+    """How a note sounds: a volume for each frame and, by kind, duties or a noise period and mode, and moves of the pitch.
+
+    What a kind has no use for is allowed and means nothing.
+    """
 
     kind: str
     """'pulse', 'triangle' or 'noise'."""
@@ -66,20 +99,41 @@ class Instrument:
     """Noise only: 0 long sequence (hiss), 1 short sequence (metallic)."""
     name: str = ""
     """For people; may be empty."""
+    duties: tuple[int, ...] = ()
+    """Pulse only: duty of each frame after the onset, the last one holds; empty: `duty` throughout."""
+    arpeggio: tuple[int, ...] = ()
+    """Added in each frame after the onset, -96 to 96: semitones, for the noise steps of the period index (up is lower).
+    What leaves the range of the voice is clamped by the driver."""
+    arpeggio_loop: int | None = None
+    """Index at which `arpeggio` goes on after its last entry; None: the last one holds."""
+    vibrato: Vibrato | None = None
+    """Pulse and triangle."""
 
     def __post_init__(self) -> None:
         if self.kind not in ("pulse", "triangle", "noise"):
             raise ScoreError(f"instrument kind must be pulse, triangle or noise, not {self.kind!r}")
         if not 1 <= len(self.volume) <= MAX_ENVELOPE_FRAMES:
             raise ScoreError(out_of_range("volume envelope length", len(self.volume), 1, MAX_ENVELOPE_FRAMES))
-        for label, value, high in (
-            *(("volume", volume, MAX_VOLUME) for volume in self.volume),
-            ("duty", self.duty, 3),
-            ("noise period", self.period, NOISE_PERIODS - 1),
-            ("noise mode", self.mode, 1),
+        for label, steps in (("duty sequence length", self.duties), ("arpeggio length", self.arpeggio)):
+            if len(steps) > MAX_ENVELOPE_FRAMES:
+                raise ScoreError(out_of_range(label, len(steps), 0, MAX_ENVELOPE_FRAMES))
+        for label, value, low, high in (
+            *(("volume", volume, 0, MAX_VOLUME) for volume in self.volume),
+            ("duty", self.duty, 0, 3),
+            ("noise period", self.period, 0, NOISE_PERIODS - 1),
+            ("noise mode", self.mode, 0, 1),
+            *(("duty of the sequence", duty, 0, 3) for duty in self.duties),
+            *(("arpeggio step", step, -MAX_ARPEGGIO, MAX_ARPEGGIO) for step in self.arpeggio),
         ):
-            if not _is_int(value) or not 0 <= value <= high:
-                raise ScoreError(out_of_range(label, value, 0, high))
+            if not _is_int(value) or not low <= value <= high:
+                raise ScoreError(out_of_range(label, value, low, high))
+        if self.arpeggio_loop is not None:
+            if not self.arpeggio:
+                raise ScoreError(f"arpeggio_loop must be None where there is no arpeggio, not {self.arpeggio_loop!r}")
+            if not _is_int(self.arpeggio_loop) or not 0 <= self.arpeggio_loop < len(self.arpeggio):
+                raise ScoreError(out_of_range("arpeggio_loop", self.arpeggio_loop, 0, len(self.arpeggio) - 1))
+        if self.vibrato is not None and not isinstance(self.vibrato, Vibrato):
+            raise ScoreError(f"vibrato must be a Vibrato or None, not {self.vibrato!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +188,12 @@ class Score:
     def n_bars(self) -> int:
         """Number of bars, a last incomplete one counted."""
         return -(-self.n_rows // self.bar_rows)
+
+
+def scale_volume(volume: int, note_volume: int) -> int:
+    """Return an envelope's volume under a note's: volume * note_volume / 15, rounded half up, 1 at least where both are."""
+    scaled = (2 * volume * note_volume + MAX_VOLUME) // (2 * MAX_VOLUME)
+    return max(scaled, min(volume, note_volume, 1))
 
 
 def _is_int(value: object) -> bool:
@@ -193,3 +253,9 @@ def _check(score: Score) -> None:
             length = score.groove[row % len(score.groove)]
             if not _is_int(cell.delay) or cell.delay < 0 or (cell.delay + lag >= length and cell.delay > 0):
                 raise ScoreError(f"{where}: the note's delay of {cell.delay!r} frames must stay within its row of {length}")
+            for label, value, high in (
+                ("the note's volume", cell.volume, MAX_VOLUME),
+                ("the note's slide", cell.slide, MAX_ENVELOPE_FRAMES),
+            ):
+                if not _is_int(value) or not 0 <= value <= high:
+                    raise ScoreError(f"{where}: {out_of_range(label, value, 0, high)}")

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pieces
 import pytest
+import soundfile
 
 import nesasset
 from nesasset import cli
 from nesasset.build import facts, stages
+from nesasset.driver import drive
 from nesasset.formats import files, flac, midi, ogg, score_json, wav
 from nesasset.score import Score
 from nesasset.themes import THEMES
@@ -97,11 +99,11 @@ def test_no_command_prints_help(run) -> None:
         ),
         (
             ["render", "score.json", "-o", "x.mp3"],
-            "the suffix of 'x.mp3' must be one of .wav, .ogg, .flac, .mid (see nesasset render --help)",
+            "the suffix of 'x.mp3' must be one of .wav, .ogg, .flac, .mid, .ftm.txt, .fms.txt, .nsf, .nes, .vgm, .vgz, .log (see nesasset render --help)",
         ),
         (
             ["render", "score.json", "-o", "x.mid", "--rate", "48000"],
-            "--rate, --loops and --fade are for sound; a MIDI file has none (see nesasset render --help)",
+            "--rate, --loops, --fade and --voicing are for sound; a .mid file has none (see nesasset render --help)",
         ),
         (
             ["render", "score.json", "-o", "x.ogg", "--fade", "2"],
@@ -312,7 +314,7 @@ def test_render_rate_out_of_range_is_1(run, score: Score) -> None:
 def test_loops_of_a_jingle_are_refused(run, place: Path) -> None:
     """A piece that ends has no loop to repeat."""
     score_json.save(pieces.jingle_score(), place / "jingle.json")
-    sentence = "the score does not loop, so --loops has nothing to repeat; leave it out"
+    sentence = "the piece does not loop, so --loops has nothing to repeat; leave it out"
     assert run("render", "jingle.json", "-o", "a.wav", "--loops", "2") == (1, "", f"nesasset: {sentence}\n")
 
 
@@ -451,3 +453,68 @@ def test_files_are_written_whole(run, score: Score, place: Path, monkeypatch) ->
     sentence = "cannot write 'a.wav': the disk is full; free some space and try again"
     assert run("render", "score.json", "-o", "a.wav") == (1, "", f"nesasset: {sentence}\n")
     assert (place / "a.wav").read_bytes() == b"old"
+
+
+CHIP_SUFFIXES = (".nsf", ".nes", ".vgm", ".vgz", ".log")
+
+
+@pytest.mark.parametrize("suffix", CHIP_SUFFIXES)
+def test_render_writes_chip_files(run, place: Path, score: Score, suffix: str) -> None:
+    """A score becomes every chip file, and the facts count its writes."""
+    code, out, _ = run("render", "score.json", "-o", f"out{suffix}", "--album", "The Mole", "--json")
+    assert code == 0
+    facts = json.loads(out)
+    assert facts["songs"] == 1
+    assert facts["writes"] == len(drive(score).frames)
+    assert facts["bytes"] == (place / f"out{suffix}").stat().st_size
+
+
+@pytest.mark.parametrize("suffix", [".vgm", ".vgz", ".log"])
+def test_register_logs_sound_as_their_score(run, place: Path, score: Score, suffix: str) -> None:
+    """Sound from a log that was written is sound from the score it was written from."""
+    assert run("render", "score.json", "-o", f"out{suffix}")[0] == 0
+    for source, sound in (("score.json", "a.wav"), (f"out{suffix}", "b.wav")):
+        assert run("render", source, "-o", sound, "--voicing", "raw", "--loops", "1")[0] == 0
+    first, second = (soundfile.read(place / name, dtype="int16")[0] for name in ("a.wav", "b.wav"))
+    assert (first == second).all()
+
+
+def test_render_packs_several_songs(run, place: Path, score: Score) -> None:
+    """An NSF takes several scores; a sound file takes one."""
+    code, out, _ = run("render", "score.json", "score.json", "-o", "pack.nsf", "--json")
+    assert code == 0
+    assert json.loads(out)["songs"] == 2
+    assert (place / "pack.nsf").read_bytes()[6] == 2
+    code, _, error = run("render", "score.json", "score.json", "-o", "pack.wav")
+    assert code == 2
+    assert "holds one piece" in error
+
+
+@pytest.mark.parametrize("suffix", [".ftm.txt", ".mid"])
+def test_what_is_written_for_other_programs_comes_back(run, place: Path, score: Score, suffix: str) -> None:
+    """Score, file, score: the same notes in the same rows."""
+    assert run("render", "score.json", "-o", f"out{suffix}")[0] == 0
+    code, out, _ = run("import", f"out{suffix}", "-o", "back.json", "--json")
+    assert code == 0
+    back = score_json.load(place / "back.json")
+    assert json.loads(out)["bars"] == back.n_bars == score.n_bars
+    for voice in ("P1", "P2", "TR"):
+        pitches = [[getattr(cell, "pitch", None) for cell in piece.voices[voice]] for piece in (back, score)]
+        assert pitches[0] == pitches[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("render", "out.mid", "-o", "x.wav"), "nesasset import"),
+        (("render", "out.ftm.txt", "-o", "x.wav"), "nesasset import"),
+        (("render", "score.json", "-o", "x.nsf", "--rate", "44100"), "are for sound"),
+        (("render", "score.json", "-o", "x.wav", "--author", "A"), "are for chip files"),
+        (("import", "score.json", "-o", "x.json"), "must be one of"),
+    ],
+)
+def test_what_does_not_go_together_is_2(run, score: Score, arguments: tuple[str, ...], sentence: str) -> None:
+    """A wrong pair of file and option is one sentence that says what to do."""
+    code, _, error = run(*arguments)
+    assert code == 2
+    assert sentence in error

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from idiom_strategies import idiom_scores
 from strategies import scores
 
 from nesasset.errors import FormatError, NesassetError, OutputError, ScoreError
 from nesasset.formats import files, score_json
-from nesasset.score import HOLD, MAX_ROWS, REST, Instrument, Note, Score
+from nesasset.score import HOLD, MAX_ROWS, REST, Instrument, Note, Score, Vibrato
 
 DOCS = Path(__file__).parent.parent / "docs" / "score-format.md"
 
@@ -41,7 +42,7 @@ def broken(**changes: Any) -> str:
     return json.dumps({key: value for key, value in document.items() if value is not ...})
 
 
-@given(scores())
+@given(scores() | idiom_scores(provenance=True))
 def test_out_and_back(score: Score) -> None:
     """Every valid score comes back equal, and writing it again gives the same bytes."""
     text = score_json.dumps(score)
@@ -49,7 +50,7 @@ def test_out_and_back(score: Score) -> None:
     assert score_json.dumps(score_json.loads(text)) == text
 
 
-@given(scores())
+@given(scores() | idiom_scores())
 @settings(max_examples=40)
 def test_a_plain_reader_agrees(score: Score) -> None:
     """The text is JSON in which any reader finds every row: cell counts and notes are there without our parser."""
@@ -59,7 +60,7 @@ def test_a_plain_reader_agrees(score: Score) -> None:
         assert len(tokens) == score.n_rows
         for token, cell in zip(tokens, score.voices[voice], strict=True):
             if isinstance(cell, Note):
-                assert int(re.split("[/+]", token)[1]) == cell.instrument
+                assert int(re.split("[/+v~]", token)[1]) == cell.instrument
             else:
                 assert token == {HOLD: ".", REST: "-"}[cell]
 
@@ -78,6 +79,50 @@ def test_text_is_pinned() -> None:
     )
 
 
+MOVING = Score(
+    voices={
+        "P1": (Note(0, 60, volume=9), Note(0, 62, slide=6), Note(0, 64, delay=2, volume=0, slide=1024)),
+        "P2": (REST, HOLD, HOLD),
+        "TR": (HOLD, Note(1, 45, delay=1, slide=3), HOLD),
+        "NO": (Note(2, volume=4), HOLD, Note(2, delay=1, volume=14)),
+    },
+    instruments=(
+        Instrument("pulse", (15, 8), 2, duties=(2, 0), arpeggio=(0, 4, 7), arpeggio_loop=0, vibrato=Vibrato(20, 12, 25)),
+        Instrument("triangle", arpeggio=(0, -4)),
+        Instrument("noise", (9,), period=3, arpeggio=(1,)),
+    ),
+    bar_rows=3,
+)
+
+
+def test_text_of_the_idioms_is_pinned() -> None:
+    """Fields of idioms stand after the volume, and only where they are in use; a note's follow its instrument."""
+    assert score_json.dumps(MOVING).splitlines()[10:19] == [
+        '"instruments": [',
+        '{"kind": "pulse", "name": "", "duty": 2, "volume": [15, 8], "duties": [2, 0], "arpeggio": [0, 4, 7], "arpeggio_loop": 0, "vibrato": {"delay": 20, "period": 12, "depth": 25}},',
+        '{"kind": "triangle", "name": "", "volume": [15], "arpeggio": [0, -4]},',
+        '{"kind": "noise", "name": "", "period": 3, "mode": 0, "volume": [9], "arpeggio": [1]}',
+        "],",
+        '"bars": [',
+        '["C-4/0v9 D-4/0~6 E-4/0+2v0~1024", "- . .", ". A-2/1+1~3 .", "x/2v4 . x/2+1v14"]',
+        "],",
+        '"provenance": {}',
+    ]
+    assert score_json.loads(score_json.dumps(MOVING)) == MOVING
+
+
+def test_a_file_may_say_what_is_the_default() -> None:
+    """Empty lists, null and full volume in a file written by hand are what leaving them out is."""
+    instrument = {"kind": "pulse", "duty": 2, "volume": [15, 8]}
+    plain = {"duties": [], "arpeggio": [], "arpeggio_loop": None, "vibrato": None}
+    others = json.loads(score_json.dumps(SMALL))["instruments"][1:]
+    first, second = (
+        score_json.loads(broken(instruments=[entry, *others])) for entry in (instrument, instrument | plain)
+    )
+    assert first == second
+    assert score_json._token_to_cell("C-4/0+0v15~0", "", 1) == Note(0, 60)
+
+
 def test_order_of_mappings_does_not_matter() -> None:
     """Scores that are equal although their mappings were filled in another order give the same bytes."""
     one = Score(SMALL.voices, SMALL.instruments, delays={"P1": 1, "TR": 2}, provenance={"a": 1, "b": 2})
@@ -90,10 +135,10 @@ def test_order_of_mappings_does_not_matter() -> None:
 
 def test_longest_score_fits() -> None:
     """A score of the greatest length, widest tokens and longest envelopes stays within the reader's bound."""
-    cells = (Note(255, 61, delay=10),) * MAX_ROWS
-    pulse = (Instrument("pulse", (15,) * 1024),) * 255
+    cells = (Note(255, 61, delay=10, volume=10, slide=1024),) * MAX_ROWS
+    pulse = (Instrument("pulse", (15,) * 1024, 0, 0, 0, "", (3,) * 1024, (-96,) * 1024, 1000, Vibrato(1000, 100, 1000)),) * 255
     score = Score(
-        {"P1": cells, "P2": cells, "TR": (HOLD,) * MAX_ROWS, "NO": (HOLD,) * MAX_ROWS}, (*pulse, pulse[0]), groove=(64,)
+        {"P1": cells, "P2": cells, "TR": (REST,) * MAX_ROWS, "NO": (HOLD,) * MAX_ROWS}, (*pulse, pulse[0]), groove=(64,)
     )
     assert score_json.loads(score_json.dumps(score)) == score
 
@@ -129,6 +174,8 @@ def test_windows_text_loads(tmp_path: Path) -> None:
 
 
 BARS = json.loads(score_json.dumps(SMALL))["bars"]
+PULSE = {"kind": "pulse", "volume": [15]}
+VIBRATO = {"delay": 0, "period": 8, "depth": 20}
 
 
 @pytest.mark.parametrize(
@@ -156,6 +203,21 @@ BARS = json.loads(score_json.dumps(SMALL))["bars"]
         ({"instruments": [{"kind": "dmc", "volume": [1]}]}, ScoreError, "instrument 0: instrument kind must be"),
         ({"instruments": [{"kind": "pulse"}]}, FormatError, "instrument 0 lacks the key volume"),
         ({"instruments": [{"kind": "pulse", "volume": [16]}]}, ScoreError, "instrument 0: volume must be between 0 and"),
+        ({"instruments": [PULSE | {"duties": 3}]}, ScoreError, "instrument 0: duties must be a list of whole numbers, not 3"),
+        ({"instruments": [PULSE | {"duties": [0, 9]}]}, ScoreError, "instrument 0: duty of the sequence must be between 0 and 3"),
+        ({"instruments": [PULSE | {"arpeggio": [0, "4"]}]}, ScoreError, "instrument 0: arpeggio: number 2 must be a whole"),
+        ({"instruments": [PULSE | {"arpeggio": [99]}]}, ScoreError, "instrument 0: arpeggio step must be between -96 and 96"),
+        ({"instruments": [PULSE | {"arpeggio_loop": 0}]}, ScoreError, "instrument 0: arpeggio_loop must be None where there"),
+        ({"instruments": [PULSE | {"arpeggio_loop": "a"}]}, ScoreError, "instrument 0: arpeggio_loop must be a whole number"),
+        ({"instruments": [PULSE | {"vibrato": 3}]}, ScoreError, "instrument 0: vibrato must be an object of delay, period"),
+        ({"instruments": [PULSE | {"vibrato": {"dely": 3}}]}, FormatError, 'vibrato has an unknown key "dely", did you mean'),
+        ({"instruments": [PULSE | {"vibrato": {"delay": 3}}]}, FormatError, "instrument 0: vibrato lacks the key period"),
+        ({"instruments": [PULSE | {"vibrato": VIBRATO | {"depth": 0}}]}, ScoreError, "instrument 0: vibrato depth must be"),
+        ({"instruments": [PULSE | {"vibrato": VIBRATO | {"depth": 2.5}}]}, ScoreError, "vibrato depth must be a whole number"),
+        ({"bars": [BARS[0], ["C-4/0v16", ".", ".", "."]]}, ScoreError, "row 1: the note's volume must be between 0 and 15"),
+        ({"bars": [BARS[0], ["C-4/0~2000", ".", ".", "."]]}, ScoreError, "row 1: the note's slide must be between 0 and 1024"),
+        ({"bars": [BARS[0], ["C-4/0~2v9", ".", ".", "."]]}, ScoreError, "bar 2, pulse 1, row 1: a token must be"),
+        ({"bars": [BARS[0], ["C-4/0v", ".", ".", "."]]}, ScoreError, "bar 2, pulse 1, row 1: a token must be"),
         ({"instruments": []}, ScoreError, "bar 1, pulse 1, row 1: instrument must be between"),
         ({"bars": []}, ScoreError, "bars must be a list of at least one bar"),
         ({"bars": [BARS[1], BARS[1]]}, ScoreError, "bar 1, pulse 1: must have 3 tokens, one a row, not 1"),
@@ -191,7 +253,7 @@ def test_broken_scores_name_the_place(changes: dict[str, Any], error: type[Nesas
         ('{"x": -Infinity}', "finite, not -Infinity"),
         ('{"x": 1e999}', "finite, not 1e999"),
         ('{"x": ' + "9" * 100_000 + "}", "at most 4000 digits"),
-        (" " * (score_json.MAX_BYTES + 1), "at most 8388608 bytes"),
+        (" " * (score_json.MAX_BYTES + 1), "at most 16777216 bytes"),
     ],
     ids=lambda value: value[:20],
 )
@@ -214,7 +276,7 @@ def test_load_names_the_file(tmp_path: Path) -> None:
     ("data", "message"),
     [
         (b"\xff\xfe{\0}\0", "must be UTF-8 text, but byte 0 is not"),
-        (b" " * (score_json.MAX_BYTES + 1), "at most 8388608 bytes"),
+        (b" " * (score_json.MAX_BYTES + 1), "at most 16777216 bytes"),
     ],
     ids=["UTF-16", "large"],
 )
@@ -250,10 +312,11 @@ def test_bottomless_provenance_is_refused() -> None:
         score_json.dumps(Score(SMALL.voices, SMALL.instruments, provenance=provenance))
 
 
-def test_mutated_files_raise_only_our_errors() -> None:
+@pytest.mark.parametrize("score", [SMALL, MOVING], ids=["small", "moving"])
+def test_mutated_files_raise_only_our_errors(score: Score) -> None:
     """600 damaged texts load or raise a NesassetError, nothing else."""
     generator = random.Random(1)
-    text = score_json.dumps(SMALL)
+    text = score_json.dumps(score)
     pieces = [
         "null",
         "-1",

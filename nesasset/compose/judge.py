@@ -2,7 +2,8 @@
 
 The surprise is the model's, which reads the rows without a plan.
 The seam: rows before the loop's end, then its first rows. The interior: the same at bar lines inside. The plan, the
-loop's length and the bars remaining are hidden, so that only the notes speak. Bits a row, cells only.
+recall, the loop's length and the bars remaining are hidden: what counts is how well the notes join, not whether a bar has
+been heard before, which bars inside a piece have more often than its beginning. Bits a row, cells only.
 """
 
 from __future__ import annotations
@@ -12,19 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nesasset.features import (
-    COLUMN,
-    FEATURES,
-    NO_SLOT,
-    RECALL,
-    SLOT_FEATURES,
-    STRENGTH,
-    forget_plan,
-    history_features,
-    recalled,
-)
+from nesasset.features import COLUMN, FEATURES, NO_SLOT, SLOT_FEATURES, forget_plan, forget_recall, history_features
 from nesasset.model import Model
-from nesasset.recall import recall_song
 from nesasset.vocabulary import CONTROLS, HOLD_ID, ONSET_ID, UNKNOWN_REMAINING
 
 FEW_NOTES: Final = 8  # of a piece of four bars or more, two a bar below
@@ -96,9 +86,7 @@ def surprisal(
         token[:, COLUMN["bars_remaining"]] = UNKNOWN_REMAINING
         ids[window], seen_slots[window] = token, token_slots
         force[window], played[window] = twice[here], twice_slots[here]
-    # A window recalls itself alone: across the seam the whole piece has been heard before.
-    rows, ids[:, :, STRENGTH : STRENGTH + 4] = recall_song(force, bar_rows)
-    ids[:, :, RECALL : RECALL + 4], seen_slots[:, :, 9:] = recalled(force, played, rows)
+    forget_recall(ids, seen_slots)
     told = np.array(controls, dtype=np.int64).copy()
     told[list(CONTROLS).index("loop_bars")] = 0
     song = model.song(told[None], pulse[None], noise[None]).repeat(len(windows))

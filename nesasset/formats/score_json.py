@@ -14,12 +14,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from nesasset.errors import FormatError, ScoreError, did_you_mean, out_of_range
-from nesasset.score import HOLD, MAX_ROWS, REST, Cell, Gap, Instrument, Note, Score
-from nesasset.units import NOTE_NAMES, VOICE_NAMES, VOICES, name_to_pitch, pitch_to_name
+from nesasset.score import HOLD, MAX_ROWS, REST, Cell, Gap, Instrument, Note, Score, Vibrato
+from nesasset.units import MAX_VOLUME, NOTE_NAMES, VOICE_NAMES, VOICES, name_to_pitch, pitch_to_name
 
 FORMAT: Final = "nesasset-score"
 VERSION: Final = 1
-MAX_BYTES: Final = 8 * 1024 * 1024  # the longest score of 65 536 rows needs about 4 MiB
+MAX_BYTES: Final = 16 * 1024 * 1024  # the longest score of 65 536 rows and the fullest instruments need about 7 MiB
 MAX_DEPTH: Final = 64  # of provenance; far below Python's own limit, so that none of our recursions meets it
 
 _KEYS: Final = (
@@ -27,8 +27,13 @@ _KEYS: Final = (
     "bars", "provenance",
 )  # fmt: skip
 _OPTIONAL: Final = {"title", "theme", "delays", "provenance"}
-_INSTRUMENT_KEYS: Final = ("kind", "name", "duty", "period", "mode", "volume")
-_TOKEN: Final = re.compile(r"(x|[A-G][-#]-?[0-9]{1,2})/([0-9]{1,4})(?:\+([0-9]{1,4}))?")
+_INSTRUMENT_KEYS: Final = (
+    "kind", "name", "duty", "period", "mode", "volume", "duties", "arpeggio", "arpeggio_loop", "vibrato",
+)  # fmt: skip
+_VIBRATO_KEYS: Final = ("delay", "period", "depth")
+_TOKEN: Final = re.compile(
+    r"(x|[A-G][-#]-?[0-9]{1,2})/([0-9]{1,4})(?:\+([0-9]{1,4}))?(?:v([0-9]{1,4}))?(?:~([0-9]{1,4}))?"
+)
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SCORE_PLACE: Final = re.compile(r"^(P1|P2|TR|NO) row (\d+): ")
 
@@ -38,7 +43,7 @@ def dumps(score: Score) -> str:
 
     Raises:
         ScoreError: The score holds something JSON cannot: provenance that is no JSON value, text that is no
-            Unicode, or more than 8 MiB.
+            Unicode, or more than 16 MiB.
     """
     for label, text in (("title", score.title), ("theme", score.theme)):
         _check_json(label, text, str)
@@ -179,15 +184,25 @@ def _instrument_to_json(instrument: Instrument) -> dict[str, object]:
     used = {"pulse": {"duty"}, "triangle": set[str](), "noise": {"period", "mode"}}[instrument.kind]
     values = {key: getattr(instrument, key) for key in ("duty", "period", "mode")}
     numbers = {key: value for key, value in values.items() if key in used or value != 0}
-    return {"kind": instrument.kind, "name": instrument.name, **numbers, "volume": list(instrument.volume)}
+    moves: dict[str, object] = {
+        key: list(steps) for key in ("duties", "arpeggio") if (steps := getattr(instrument, key))
+    }
+    if instrument.arpeggio_loop is not None:
+        moves["arpeggio_loop"] = instrument.arpeggio_loop
+    if instrument.vibrato is not None:
+        moves["vibrato"] = {key: getattr(instrument.vibrato, key) for key in _VIBRATO_KEYS}
+    return {"kind": instrument.kind, "name": instrument.name, **numbers, "volume": list(instrument.volume), **moves}
 
 
 def _cell_to_token(cell: Cell) -> str:
-    """Return '.', '-', 'C-4/0', 'C-4/0+2' or 'x/3'. Inverse of `_token_to_cell`."""
+    """Return '.', '-', 'C-4/0', 'x/3' or, with all that a note may have, 'C-4/0+2v9~6'. Inverse of `_token_to_cell`."""
     if isinstance(cell, Gap):
         return cell.value
     name = "x" if cell.pitch is None else pitch_to_name(cell.pitch)
-    return f"{name}/{cell.instrument}" + (f"+{cell.delay}" if cell.delay else "")
+    delay = f"+{cell.delay}" if cell.delay else ""
+    volume = f"v{cell.volume}" if cell.volume != MAX_VOLUME else ""
+    slide = f"~{cell.slide}" if cell.slide else ""
+    return f"{name}/{cell.instrument}{delay}{volume}{slide}"
 
 
 # Reading
@@ -324,17 +339,34 @@ def _instruments_from_json(value: object) -> tuple[Instrument, ...]:
         where = f"instrument {index}"
         if not isinstance(item, dict):
             raise ScoreError(f"{where} must be an object, not {_show(item)}")
-        _check_keys(where, item, _INSTRUMENT_KEYS, {"name", "duty", "period", "mode"})
+        _check_keys(where, item, _INSTRUMENT_KEYS, set(_INSTRUMENT_KEYS) - {"kind", "volume"})
         _check_json(f"{where}: kind", item["kind"], str)
         _check_json(f"{where}: name", item.get("name", ""), str)
         for label in ("duty", "period", "mode"):
             if not _is_int(item.get(label, 0)):
                 raise ScoreError(f"{where}: {label} must be a whole number, not {_show(item[label])}")
+        back = item.get("arpeggio_loop")
+        if not (back is None or _is_int(back)):
+            raise ScoreError(f"{where}: arpeggio_loop must be a whole number or null, not {_show(back)}")
         try:
-            instruments.append(Instrument(**{**item, "volume": _integers("volume", item["volume"])}))
+            lists = {key: _integers(key, item[key]) for key in ("volume", "duties", "arpeggio") if key in item}
+            vibrato = _vibrato_from_json(where, item.get("vibrato"))
+            instruments.append(Instrument(**{**item, **lists, "vibrato": vibrato}))
         except ScoreError as error:
             raise ScoreError(f"{where}: {_cut(str(error))}") from error
     return tuple(instruments)
+
+
+def _vibrato_from_json(where: str, value: object) -> Vibrato | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise ScoreError(f"vibrato must be an object of delay, period and depth, or null, not {_show(value)}")
+    _check_keys(f"{where}: vibrato", value, _VIBRATO_KEYS, ())
+    for key in _VIBRATO_KEYS:
+        if not _is_int(value[key]):
+            raise ScoreError(f"vibrato {key} must be a whole number, not {_show(value[key])}")
+    return Vibrato(**value)
 
 
 def _bars_to_voices(bars: object, bar_rows: int) -> dict[str, tuple[Cell, ...]]:
@@ -375,11 +407,12 @@ def _token_to_cell(token: str, where: str, row: int) -> Cell:
     match = _TOKEN.fullmatch(token)
     if match is None or (token[0] != "x" and match[1][:2].rstrip("-") not in NOTE_NAMES):
         raise ScoreError(
-            f"{where}, row {row}: a token must be . (hold), - (rest), C-4/0 (note and instrument), C-4/0+2 (with a delay) "
-            f"or x/3 (noise), not {_show(token)}"
+            f"{where}, row {row}: a token must be . (hold), - (rest), C-4/0 (note and instrument) or x/3 (noise), and after "
+            f"these +2 (delay), v9 (volume), ~6 (slide) in this order, not {_show(token)}"
         )
     pitch = None if match[1] == "x" else name_to_pitch(match[1])
-    return Note(instrument=int(match[2]), pitch=pitch, delay=int(match[3] or 0))
+    volume = MAX_VOLUME if match[4] is None else int(match[4])
+    return Note(int(match[2]), pitch, delay=int(match[3] or 0), volume=volume, slide=int(match[5] or 0))
 
 
 def _with_bar(message: str, bar_rows: int) -> str:

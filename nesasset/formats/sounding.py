@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nesasset.score import Gap, Instrument, Note, Score
+from nesasset.score import Gap, Instrument, Note, Score, scale_volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,10 @@ class SoundingNote:
     instrument: Instrument
 
     def volumes(self) -> tuple[int, ...]:
-        """Return the volume, 0 to 15, of every frame from onset to end; the envelope's last value holds."""
+        """Return the volume, 0 to 15, of every frame from onset to end: the envelope, its last value held, by the note's."""
         length, envelope = self.end_frame - self.onset_frame, self.instrument.volume
-        return (envelope + envelope[-1:] * max(0, length - len(envelope)))[:length]
+        volumes = (envelope + envelope[-1:] * max(0, length - len(envelope)))[:length]
+        return tuple(scale_volume(volume, self.note.volume) for volume in volumes)
 
 
 def sounding_notes(score: Score, voice: str) -> list[SoundingNote]:
