@@ -1,9 +1,9 @@
 """Rendering: plays a register log through the 2A03 and returns sound, its loop in samples. Holds no chip.
 
-The promise: the same log gives the same bytes, on every run and every machine. What keeps it: the control pass is
-integer arithmetic; sound is float64 with additions and multiplications only, in an order that the log alone decides
-(no threads, no BLAS, no FFT); everything that comes from a sine or an exponential is rounded to a coarse grid before
-it is used; samples are rounded to 16 bits at the end.
+The promise: the same log gives the same bytes, on every run and every machine, with the compiled hot path and without.
+What keeps it: the control pass is integer arithmetic; steps are added exactly, in any order; the filters are float64
+additions and multiplications in an order of their own; everything that comes from a sine or an exponential is rounded
+to a coarse grid before it is used; samples are rounded to 16 bits at the end.
 
 How a loop is made. The chip plays intro, loop, and the loop once more. The loop in the file is that second pass, in
 its steady state: what rings over its end rings into its start, the jump from its last level to its first is a
@@ -13,32 +13,23 @@ whose sequencer nothing restarts, is brought round to where it began by a change
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nesasset.apu.chip import CHANNELS, Segments, Trace, run
+from nesasset.apu import synthesis
+from nesasset.apu.chip import CHANNELS, Segments, power_on
 from nesasset.apu.filters import VOICINGS, Voicing, apply
-from nesasset.apu.mixer import mix, mixed_level
-from nesasset.apu.oscillators import Levels, Tables, close_triangle, cut, levels_of, tables_of
+from nesasset.apu.oscillators import close_triangle, cut
 from nesasset.apu.steps import LEAD, TAPS, add_steps
-from nesasset.apu.writes import frame_cycles, time_writes
-from nesasset.audio import MAX_RATE_HZ, MIN_RATE_HZ, Audio
-from nesasset.errors import AudioError, did_you_mean, out_of_range
+from nesasset.apu.stream import DEFAULT_VOICING, LATENCY, Player, check_settings, to_16_bits
+from nesasset.apu.writes import Writes, frame_cycles, time_writes
+from nesasset.audio import Audio
+from nesasset.errors import AudioError, out_of_range
 from nesasset.register_log import RegisterLog
-
-# The famicom voicing: one high-pass at 37 Hz leaves the triangle's bass and all treble to the game's own mix. The nes
-# voicing (440 Hz high-pass) thins the bass out: faithful to a television's loudspeaker, poor under sound effects.
-DEFAULT_VOICING: Final = "famicom"
-
-# One gain for every track, so that tracks keep their loudness to each other. The four voices together fill 0.614 of
-# the mixer's range, and what the filters and the band limit add to a jump over all of it is at most a sixth.
-GAIN: Final = 1.4
-FULL_SCALE: Final = 32_768
-MAX_GAIN: Final = 16.0
 
 MAX_SAMPLES: Final = 2**27  # 50 minutes at 44.1 kHz; one such array is 1 GiB on the way
 WINDOW_CYCLES: Final = 1 << 20  # about 0.6 s: how much is turned from segments into samples at a time
@@ -73,19 +64,15 @@ def render(
         AudioError: An argument is out of range, or the sound would be too long.
         RegisterLogError: The log's frame rate is out of range.
     """
-    _check(log, sample_rate_hz, voicing, gain, channels)
-    filters = VOICINGS[voicing]
-    n_samples = _sample(log, log.n_frames, sample_rate_hz)
+    check_settings(sample_rate_hz, voicing, gain, channels)
+    _check_length(log, sample_rate_hz)
     if log.loop is None:
-        writes = time_writes(log)
-        player = _Player(run(writes, _window_edges(writes.marks)), channels)
-        buffer = np.zeros(n_samples + TAPS)
-        player.play(buffer, 0, writes.marks[1], n_samples)
-        sound = apply(_trim(buffer, n_samples), filters, sample_rate_hz, circular=False)
-        return Audio(_to_16_bits(sound, gain), sample_rate_hz)
+        player = Player(sample_rate_hz, voicing, gain, channels, log.region, log.frame_rate_hz)
+        samples = np.concatenate([player.play(log), player.flush()])
+        return Audio(samples[LATENCY:], sample_rate_hz)
     start, end = (_sample(log, frame, sample_rate_hz) for frame in log.loop)
-    sound = _render_loop(log, start, end - start, filters, sample_rate_hz, channels)
-    return Audio(_to_16_bits(sound, gain), sample_rate_hz, (start, end - start))
+    sound = _render_loop(log, start, end - start, VOICINGS[voicing], sample_rate_hz, channels)
+    return Audio(to_16_bits(sound, gain), sample_rate_hz, (start, end - start))
 
 
 def play_loops(audio: Audio, loops: int, fade_s: float) -> Audio:
@@ -126,18 +113,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _check(log: RegisterLog, sample_rate_hz: int, voicing: str, gain: float, channels: Collection[str]) -> None:
-    if type(sample_rate_hz) is not int or not MIN_RATE_HZ <= sample_rate_hz <= MAX_RATE_HZ:
-        raise AudioError(out_of_range("sample_rate_hz", sample_rate_hz, MIN_RATE_HZ, MAX_RATE_HZ))
-    if voicing not in VOICINGS:
-        hint = did_you_mean(str(voicing), VOICINGS)
-        raise AudioError(f"voicing must be one of {', '.join(VOICINGS)}, not {voicing!r}{hint}")
-    if not _is_number(gain) or not 0 < gain <= MAX_GAIN:
-        raise AudioError(f"gain must be above 0 and at most {MAX_GAIN:g}, not {gain!r}")
-    if not set(channels) <= set(CHANNELS) or not channels:
-        raise AudioError(
-            f"channels must be some of {', '.join(CHANNELS)}, not {', '.join(map(str, channels)) or 'none'}"
-        )
+def _check_length(log: RegisterLog, sample_rate_hz: int) -> None:
     frame_cycles(0, log.frame_rate_hz)  # raises if the rate is out of range
     seconds = log.n_frames / log.frame_rate_hz
     if seconds * sample_rate_hz > MAX_SAMPLES:
@@ -158,17 +134,13 @@ def _window_edges(marks: tuple[int, ...]) -> list[int]:
     return edges
 
 
-class _Player:
-    """Turns stretches of a trace into differences of samples, and knows the level at which each channel stands."""
+class _Passes:
+    """The passes of a loop as segments, turned into differences of samples one after the other."""
 
-    def __init__(self, trace: Trace, channels: Collection[str]) -> None:
-        self._segments: dict[str, Segments] = dict(trace.channels)
-        self._tables: Mapping[str, Tables] = tables_of(trace)
-        self._channels = channels
-        # The level before the first write is where the sound rests: the triangle wakes at its top.
-        self.levels = dict.fromkeys(CHANNELS, 0)
-        if "TR" in channels:
-            self.levels["TR"] = int(self._tables["TR"].values[0])
+    def __init__(self, writes: Writes, channels: Collection[str]) -> None:
+        found = synthesis.advance(power_on(), writes, _window_edges(writes.marks))
+        self._segments: dict[str, Segments] = {name: found[name] for name in CHANNELS if name in channels}
+        self.levels = synthesis.resting_levels(channels)
 
     def triangle_position(self, cycle: int) -> int:
         """Return where the triangle's sequencer stands when a segment begins at a cycle."""
@@ -184,21 +156,9 @@ class _Player:
         """Add a stretch of cycles to a buffer (see `add_steps`), stretched to a whole number of samples."""
         scale = n_samples / (end - start)
         for first in range(start, end, WINDOW_CYCLES):
-            levels = self._window(first, min(end, first + WINDOW_CYCLES))
-            for steps in mix(levels, self.levels):
-                # A closed triangle may step a moment before its note; not before the loop, though.
-                add_steps(buffer, np.maximum(0.0, (steps.cycles - start) * scale), steps.heights)
-            for channel, changes in levels.items():
-                if len(changes.levels):
-                    self.levels[channel] = int(changes.levels[-1])
-
-    def _window(self, start: int, end: int) -> dict[str, Levels]:
-        nothing = Levels(np.empty(0), np.empty(0, dtype=np.int64))
-        levels = dict.fromkeys(CHANNELS, nothing)
-        for channel in self._channels:
-            segments = cut(self._segments[channel], start, end)
-            levels[channel] = levels_of(segments, self._tables[channel], channel)
-        return levels
+            last = min(end, first + WINDOW_CYCLES)
+            window = {name: cut(segments, first, last) for name, segments in self._segments.items()}
+            synthesis.add_segments(buffer, window, self.levels, scale, -start)
 
 
 def _trim(buffer: NDArray[np.float64], n_samples: int) -> NDArray[np.float64]:
@@ -217,21 +177,21 @@ def _render_loop(
         raise AudioError(f"the loop of {log.loop} lasts less than one sample at {sample_rate_hz} Hz: make it longer")
     writes = time_writes(log, passes=2)
     _, loop_start, loop_end, end = writes.marks
-    player = _Player(run(writes, _window_edges(writes.marks)), channels)
-    intro = np.zeros(start + TAPS)
+    passes = _Passes(writes, channels)
+    intro = np.zeros(start + TAPS + 1)
     if loop_start:
-        player.play(intro, 0, loop_start, start)
-    level_before = mixed_level(player.levels)
+        passes.play(intro, 0, loop_start, start)
+    level_before = synthesis.output_level(passes.levels)
     if "TR" in channels:
         # After an intro the triangle goes on where the intro leaves it; else where it stands after many passes.
-        player.close_triangle(loop_end, end, player.triangle_position(loop_start or loop_end))
-    body = np.zeros(length + TAPS)
-    player.play(body, loop_end, end, length)
+        passes.close_triangle(loop_end, end, passes.triangle_position(loop_start or loop_end))
+    body = np.zeros(length + TAPS + 1)
+    passes.play(body, loop_end, end, length)
     # Played so far: the loop as it follows the intro. In the loop proper its own end comes before its start.
     follows_intro = body.copy()
-    add_steps(body, np.zeros(1), np.array([level_before - mixed_level(player.levels)]))
+    add_steps(body, np.zeros(1), np.array([level_before - synthesis.output_level(passes.levels)]), 1.0)
     loop = np.zeros(length)
-    for begin in range(0, length + TAPS, length):  # several rounds only if the loop is shorter than the kernel
+    for begin in range(0, len(body), length):  # several rounds only if the loop is shorter than the kernel
         part = body[begin : begin + length]
         loop[: len(part)] += part
     loop = apply(np.roll(loop, -LEAD), filters, sample_rate_hz, circular=True)
@@ -242,7 +202,7 @@ def _render_loop(
     tail = min(length, TAPS)
     whole = np.zeros(max(start + tail + TAPS, len(intro)))
     whole[: len(intro)] += intro
-    reach = min(length + TAPS, len(whole) - start)
+    reach = min(len(body), len(whole) - start)
     whole[start : start + reach] += follows_intro[:reach]
     led = apply(_trim(whole, start + tail), filters, sample_rate_hz, circular=False)
     ramp_length = min(start, round(LEAD_IN_S * sample_rate_hz))
@@ -250,10 +210,3 @@ def _render_loop(
     ramp = ramp * ramp * (3 - 2 * ramp)
     led[start - ramp_length : start] += ramp * (loop[tail - 1] - led[start + tail - 1])
     return np.concatenate([led[:start], loop])
-
-
-def _to_16_bits(sound: NDArray[np.float64], gain: float) -> NDArray[np.int16]:
-    sound *= GAIN * FULL_SCALE * gain
-    np.rint(sound, out=sound)
-    np.clip(sound, -FULL_SCALE, FULL_SCALE - 1, out=sound)
-    return sound.astype(np.int16)

@@ -1,8 +1,9 @@
-"""The console's output filters, exact recursions without a loop over samples. Holds no synthesis.
+"""The console's output filters, first-order recursions that can stop and go on anywhere. Holds no synthesis.
 
-A first-order recursion y[n] = x[n] + a y[n-1] is the sum over k of a**k x[n-k], and that sum is the product of
-(1 + a**(2**i) z**-(2**i)) for i = 0, 1, 2 ...: a few whole-array additions instead of a loop, and no approximation
-once a**(2**i) falls below the last bit. Additions and multiplications only, in a fixed order, so every machine gets the same bits.
+A recursion y[n] = x[n] + a y[n-1] is made in blocks of 32 samples: within a block it starts from 0, and what the block
+before left is added as a**(i+1) times its last value. So whole arrays can be worked on, a column of many blocks at a
+time, and the additions and multiplications are the same, in the same order, whatever the pieces in which samples come:
+blocks are counted from the first sample ever filtered. Every machine gets the same bits.
 
 Source of the corner frequencies: NESdev wiki, page "APU Mixer": NES 90 Hz and 440 Hz high-pass and 14 kHz low-pass;
 Famicom 37 Hz high-pass, all first order.
@@ -16,6 +17,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nesasset.apu import extension
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,104 @@ VOICINGS: Final = {
     "nes": Voicing((90.0, 440.0), 14_000.0),
 }
 
+BLOCK: Final = 32
+_CHUNK: Final = 1024  # blocks at a time: they fit the cache
 _NEGLIGIBLE: Final = 2.0**-60
-_BLOCK: Final = 8192  # samples at a time: they fit the cache
+_SILENT: Final = 2.0**-100  # a state below it becomes 0: numbers that decay for ever grow slow to compute with
 # Coefficients are rounded to multiples of 2**-40: exp may differ in its last bit between machines.
 _GRID: Final = 2.0**40
+
+
+def coefficients(voicing: Voicing, sample_rate_hz: int) -> NDArray[np.float64]:
+    """Return a row for each stage of a voicing: factor of a sample, of the sample before, of the output before.
+
+    The first stage wants the differences of the sound: a high-pass begins by taking differences.
+    """
+    rows = []
+    for number, corner_hz in enumerate(voicing.high_pass_hz):
+        pole = _pole(corner_hz, sample_rate_hz)
+        now = (1 + pole) / 2  # gain 1 at half the sample rate
+        rows.append((now, -now if number else 0.0, pole))
+    if voicing.low_pass_hz is not None:
+        # With the analogue filter's gain at 0 and at half the sample rate.
+        pole = _pole(voicing.low_pass_hz, sample_rate_hz)
+        end_gain = round(_GRID / math.sqrt(1 + (sample_rate_hz / 2 / voicing.low_pass_hz) ** 2)) / _GRID
+        now = ((1 - pole) + end_gain * (1 + pole)) / 2
+        rows.append((now, (1 - pole) - now, pole))
+    return np.array(rows)
+
+
+def _pole(corner_hz: float, sample_rate_hz: int) -> float:
+    return round(math.exp(-2 * math.pi * corner_hz / sample_rate_hz) * _GRID) / _GRID
+
+
+def at_rest(stages: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the state of stages that have heard nothing yet, shape (n_stages, 4).
+
+    Its columns: the sample before, the output before as if the block had begun from 0, the output at the end of the
+    last block, the number of samples since then.
+    """
+    return np.zeros((len(stages), 4))
+
+
+def run(samples: NDArray[np.float64], stages: NDArray[np.float64], state: NDArray[np.float64]) -> None:
+    """Filter samples in place, going on from a state, which is changed to what the next samples go on from.
+
+    Args:
+        samples: float64 of shape (n_samples,).
+        stages: See `coefficients`.
+        state: See `at_rest`.
+    """
+    if not len(samples):
+        return
+    if (fast := extension.fast()) is not None:
+        fast.run_filters(samples, stages, state)
+        return
+    for stage, kept in zip(stages, state, strict=True):
+        now, before, pole = stage.tolist()
+        late = np.empty_like(samples)
+        late[1:] = samples[:-1]
+        late[0] = kept[0]
+        kept[0] = samples[-1]
+        samples *= now
+        samples += late * before
+        _recursion(samples, pole, kept)
+
+
+def _recursion(samples: NDArray[np.float64], pole: float, kept: NDArray[np.float64]) -> None:
+    """Replace samples by y with y[n] = samples[n] + pole * y[n - 1]; kept is a row of a state."""
+    powers = [pole]
+    for _ in range(1, BLOCK):
+        powers.append(powers[-1] * pole)
+    column, last_power = np.array(powers)[:, None], powers[-1]
+    within, carry, first = (value for value in kept[1:].tolist())
+    used = int(first)  # of the first block
+    at = 0
+    while at < len(samples):
+        part = samples[at : at + _CHUNK * BLOCK - used]
+        rows = -(-(used + len(part)) // BLOCK)
+        padded = np.zeros(rows * BLOCK)
+        padded[used : used + len(part)] = part
+        turned = padded.reshape(rows, BLOCK).T.copy()
+        for i in range(BLOCK):
+            if i:
+                turned[i] += pole * turned[i - 1]
+            if i == used - 1:
+                turned[i, 0] = within
+        carries = []
+        for last in turned[-1].tolist():
+            carries.append(carry)
+            carry = last + last_power * carry
+            if abs(carry) < _SILENT:
+                carry = 0.0
+        end = used + len(part)
+        used = end % BLOCK
+        if used:
+            within, carry = float(turned[used - 1, -1]), carries[-1]
+        turned += column * np.array(carries)
+        part[:] = turned.T.reshape(-1)[end - len(part) : end]
+        at += len(part)
+    kept[1:] = (within if used else 0.0), carry, used
 
 
 def apply(
@@ -55,65 +152,18 @@ def apply(
     Returns:
         The filtered sound, shape (n_samples,).
     """
-    samples = differences
-    for number, corner_hz in enumerate(voicing.high_pass_hz):
-        # A high-pass wants differences, so the first one also does the summing up.
-        if number:
-            samples = _difference(samples, circular)
-        pole = _pole(corner_hz, sample_rate_hz)
-        samples *= (1 + pole) / 2  # gain 1 at half the sample rate
-        samples = _recursion(samples, pole, circular)
-    if voicing.low_pass_hz is not None:
-        samples = _low_pass(samples, voicing.low_pass_hz, sample_rate_hz, circular)
-    return samples
-
-
-def _pole(corner_hz: float, sample_rate_hz: int) -> float:
-    return round(math.exp(-2 * math.pi * corner_hz / sample_rate_hz) * _GRID) / _GRID
-
-
-def _low_pass(
-    samples: NDArray[np.float64], corner_hz: float, sample_rate_hz: int, circular: bool
-) -> NDArray[np.float64]:
-    """First order, with the analogue filter's gain at 0 and at half the sample rate."""
-    pole = _pole(corner_hz, sample_rate_hz)
-    end_gain = round(_GRID / math.sqrt(1 + (sample_rate_hz / 2 / corner_hz) ** 2)) / _GRID
-    now = ((1 - pole) + end_gain * (1 + pole)) / 2
-    before = (1 - pole) - now
-    return _recursion(now * samples + before * _delayed(samples, circular), pole, circular)
-
-
-def _delayed(samples: NDArray[np.float64], circular: bool) -> NDArray[np.float64]:
-    late = np.empty_like(samples)
-    late[1:] = samples[:-1]
-    late[:1] = samples[-1:] if circular else 0.0
-    return late
-
-
-def _difference(samples: NDArray[np.float64], circular: bool) -> NDArray[np.float64]:
-    return samples - _delayed(samples, circular)
-
-
-def _recursion(samples: NDArray[np.float64], pole: float, circular: bool) -> NDArray[np.float64]:
-    """Return y with y[n] = samples[n] + pole * y[n - 1], worked out in place."""
-    state = 0.0
-    if circular:
+    samples, stages = differences, coefficients(voicing, sample_rate_hz)
+    if not circular:
+        run(samples, stages, at_rest(stages))
+        return samples
+    for number in range(len(stages)):
+        stage = stages[number : number + 1]
         # What happened so long ago that nothing is left of it may be left out: start that much before the loop.
-        memory = math.ceil(math.log(_NEGLIGIBLE) / math.log(pole))
+        memory = math.ceil(math.log(_NEGLIGIBLE) / math.log(stage[0, 2]))
         past = samples[np.arange(-memory, 0) % len(samples)]
-        state = _run(past, pole, 0.0)
-    _run(samples, pole, state)
+        state = at_rest(stage)
+        state[0, 0] = samples[(-memory - 1) % len(samples)]
+        run(past, stage, state)
+        state[0, 1:] = 0.0, past[-1], 0.0
+        run(samples, stage, state)
     return samples
-
-
-def _run(samples: NDArray[np.float64], pole: float, state: float) -> float:
-    """Replace samples by the recursion's values, block by block, and return the last."""
-    for begin in range(0, len(samples), _BLOCK):
-        block = samples[begin : begin + _BLOCK]
-        block[0] += pole * state
-        shift, factor = 1, pole
-        while factor > _NEGLIGIBLE and shift < len(block):
-            block[shift:] += block[:-shift] * factor
-            shift, factor = shift * 2, factor * factor
-        state = float(block[-1])
-    return state

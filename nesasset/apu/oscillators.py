@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nesasset.apu.chip import Segments, Trace
+from nesasset.apu.chip import Segments, short_orbits
 from nesasset.apu.tables import DUTY_SEQUENCES, TRIANGLE_SEQUENCE
 
 # Levels of the triangle are in halves, so that the mean of its 16 levels, 7.5, is a whole number.
@@ -68,20 +68,15 @@ def make_tables(sequences: list[NDArray[np.int64]]) -> Tables:
 
 
 @lru_cache(maxsize=1)
-def _fixed_tables() -> dict[str, Tables]:
-    duties = [np.array(sequence, dtype=np.int64) for sequence in DUTY_SEQUENCES]
+def tables() -> Mapping[str, Tables]:
+    """Return the tables that each channel reads: keys P1, P2, TR, NO, DM."""
+    duties = make_tables([np.array(sequence, dtype=np.int64) for sequence in DUTY_SEQUENCES])
     triangle = np.array(TRIANGLE_SEQUENCE, dtype=np.int64) * TRIANGLE_SCALE
     mean = np.full(len(triangle), int(triangle.mean()), dtype=np.int64)
-    level = np.ones(2, dtype=np.int64)
-    return {"pulse": make_tables(duties), "TR": make_tables([triangle, mean]), "DM": make_tables([level])}
-
-
-def tables_of(trace: Trace) -> Mapping[str, Tables]:
-    """Return the tables that each channel of a trace reads: keys P1, P2, TR, NO, DM."""
-    fixed = _fixed_tables()
     # The channel is silent while bit 0 is 1.
-    noise = make_tables([1 - (states & 1).astype(np.int64) for states in trace.noise_sequences])
-    return {"P1": fixed["pulse"], "P2": fixed["pulse"], "TR": fixed["TR"], "NO": noise, "DM": fixed["DM"]}
+    noise = make_tables([1 - (states & 1).astype(np.int64) for states in short_orbits().states])
+    level = make_tables([np.ones(2, dtype=np.int64)])
+    return {"P1": duties, "P2": duties, "TR": make_tables([triangle, mean]), "NO": noise, "DM": level}
 
 
 def close_triangle(segments: Segments, position: int, limit_cents: float) -> Segments:
@@ -99,7 +94,9 @@ def close_triangle(segments: Segments, position: int, limit_cents: float) -> Seg
         Segments whose first ticks and periods may be fractions. A first tick may lie before its segment's start, by
         less than a period: in the segment before, or, one level and unheard, in the rest before a note.
     """
-    moved = replace(segments, positions=segments.positions - segments.positions[:1] + position)
+    moved = replace(
+        segments, positions=(segments.positions - segments.positions[:1] + position) % len(TRIANGLE_SEQUENCE)
+    )
     passed = np.concatenate([[0], np.cumsum(segments.counts)])  # steps before each segment, and in all
     # Parts of a step: what is already past of the first one at the start, and of the one under way at the end.
     head = _elapsed(segments, 0, int(segments.starts[0]), 0)
@@ -112,6 +109,7 @@ def close_triangle(segments: Segments, position: int, limit_cents: float) -> Seg
     # The old step count c becomes head + (c - head) * wanted / advance; a new step is where that is a whole number.
     scale = wanted / advance
     passed_then = np.floor(head + (passed - head) * scale).astype(np.int64)
+    np.clip(passed_then, 0, wanted, out=passed_then)  # before the first whole step there is none to take back
     passed_then[0], passed_then[-1] = 0, wanted
     first_counts = head + (passed_then[:-1] + 1 - head) / scale
     return replace(
@@ -119,7 +117,7 @@ def close_triangle(segments: Segments, position: int, limit_cents: float) -> Seg
         first_ticks=segments.first_ticks + (first_counts - passed[:-1] - 1) * segments.periods,
         periods=segments.periods / scale,
         counts=np.diff(passed_then),
-        positions=position + passed_then[:-1],
+        positions=(position + passed_then[:-1]) % rounds,
     )
 
 
@@ -147,44 +145,44 @@ def cut(segments: Segments, first_cycle: int, end_cycle: int) -> Segments:
     )
 
 
-def sequence_values(segments: Segments, tables: Tables, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+def sequence_values(segments: Segments, table: Tables, positions: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return what the sequence of each segment reads at a position."""
-    lengths = tables.lengths[segments.sequences]
-    return tables.values[tables.value_offsets[segments.sequences] + positions % lengths]
+    lengths = table.lengths[segments.sequences]
+    return table.values[table.value_offsets[segments.sequences] + positions % lengths]
 
 
-def levels_of(segments: Segments, tables: Tables, channel: str) -> Levels:
+def levels_of(segments: Segments, channel: str) -> Levels:
     """Return the level changes of segments: one at each start, and one at each tick that changes the level.
 
     The triangle's amplitude says whether it runs, not how loud: where it stands still it holds its level.
     """
-    n_segments = len(segments.starts)
-    start_values = sequence_values(segments, tables, segments.positions)
+    n_segments, table = len(segments.starts), tables()[channel]
+    start_values = sequence_values(segments, table, segments.positions)
     if channel == "TR":
         amplitudes = np.ones(n_segments, dtype=np.int64)
     else:
         amplitudes = segments.amplitudes
     sequences, counts = segments.sequences, np.where(amplitudes > 0, segments.counts, 0)
-    lengths, per_round = tables.lengths[sequences], tables.change_counts[sequences]
+    lengths, per_round = table.lengths[sequences], table.change_counts[sequences]
     positions = segments.positions % lengths
     # The changes of a sequence are numbered on for ever, round after round. Those of a segment come strictly after its
     # first position, up to the last one reached.
     rounds, places = np.divmod(positions + counts, lengths)
-    before = tables.changes_before[tables.value_offsets[sequences] + positions]
-    n_changes = rounds * per_round + tables.changes_before[tables.value_offsets[sequences] + places] - before
+    before = table.changes_before[table.value_offsets[sequences] + positions]
+    n_changes = rounds * per_round + table.changes_before[table.value_offsets[sequences] + places] - before
     # One event for the start of each segment, then one for each of its changes.
     sizes = n_changes + 1
     starts = np.cumsum(sizes) - sizes
     number = np.arange(int(sizes.sum())) - np.repeat(starts + 1 - before, sizes)
     number[starts] = 0  # a start is no change: what is looked up for it is overwritten below
     rounds, number = np.divmod(number, np.repeat(np.maximum(per_round, 1), sizes))
-    entry = np.repeat(tables.change_offsets[sequences], sizes) + number
-    steps = tables.changes[entry]
+    entry = np.repeat(table.change_offsets[sequences], sizes) + number
+    steps = table.changes[entry]
     periods = segments.periods
     rounds *= np.repeat(lengths, sizes)
     cycles = (rounds + steps) * np.repeat(periods, sizes)
     cycles = cycles + np.repeat(segments.first_ticks - (positions + 1) * periods, sizes)
-    values = tables.changed_values[entry]
+    values = table.changed_values[entry]
     if channel != "TR":
         values = values * np.repeat(amplitudes, sizes)
     cycles[starts] = segments.starts

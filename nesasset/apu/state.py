@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nesasset.apu.chip import Segments, run
-from nesasset.apu.tables import MAX_PERIOD, NOISE_PERIOD_CYCLES
+from nesasset.apu.tables import CONSOLES, MAX_PERIOD
 from nesasset.apu.writes import frame_cycles, time_writes
 from nesasset.register_log import RegisterLog
 from nesasset.units import CPU_CLOCK_HZ, VOICE_KINDS
@@ -45,22 +45,22 @@ def channel_frames(log: RegisterLog) -> Mapping[str, Mapping[str, NDArray[np.int
         For TR: 'period', 'on' (1 while it runs). For NO: 'period' (index 0 to 15), 'volume', 'mode'.
         Every array int64 of shape (n_frames,).
     """
-    trace = run(time_writes(log))
+    trace, console = run(time_writes(log)), CONSOLES[log.region]
     # Twice the rate: every odd half frame is a middle.
-    middles = frame_cycles(np.arange(1, 2 * log.n_frames, 2), 2 * log.frame_rate_hz)
+    middles = frame_cycles(np.arange(1, 2 * log.n_frames, 2), 2 * log.frame_rate_hz, console.clock_hz)
     frames: dict[str, dict[str, NDArray[np.int64]]] = {}
     for voice in ("P1", "P2"):
-        segments, at = trace.channels[voice], _segments_at(trace.channels[voice], middles)
+        segments, at = trace[voice], _segments_at(trace[voice], middles)
         frames[voice] = {
             "period": segments.periods[at].astype(np.int64) // 2 - 1,
             "volume": segments.amplitudes[at],
             "duty": segments.sequences[at],
         }
-    segments, at = trace.channels["TR"], _segments_at(trace.channels["TR"], middles)
+    segments, at = trace["TR"], _segments_at(trace["TR"], middles)
     frames["TR"] = {"period": segments.periods[at].astype(np.int64) - 1, "on": segments.amplitudes[at]}
-    segments, at = trace.channels["NO"], _segments_at(trace.channels["NO"], middles)
+    segments, at = trace["NO"], _segments_at(trace["NO"], middles)
     frames["NO"] = {
-        "period": np.searchsorted(NOISE_PERIOD_CYCLES, segments.periods[at]),
+        "period": np.searchsorted(console.noise_cycles, segments.periods[at]),
         "volume": segments.amplitudes[at],
         "mode": np.minimum(segments.sequences[at], 1),
     }

@@ -1,12 +1,15 @@
-"""Tables of the NTSC 2A03, as printed. Holds numbers only.
+"""Tables of the 2A03 and its PAL sister 2A07, as printed. Holds numbers only.
 
-Source: NESdev wiki, pages "APU Pulse", "APU Triangle", "APU Noise", "APU Length Counter" and "APU Frame Counter".
-Check: tests/test_apu.py plays each table through a chip that is simulated cycle by cycle.
+Source: NESdev wiki, pages "APU Pulse", "APU Triangle", "APU Noise", "APU DMC", "APU Length Counter", "APU Frame Counter"
+and "Cycle reference chart". Check: tests/test_apu.py plays each table through a chip that is simulated cycle by cycle.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
+
+from nesasset.units import CPU_CLOCK_HZ
 
 # Output of the pulse sequencer, step 0 first, as heard after a phase reset. "APU Pulse", column "output waveform".
 DUTY_SEQUENCES: Final = (
@@ -21,6 +24,11 @@ TRIANGLE_SEQUENCE: Final = tuple(range(15, -1, -1)) + tuple(range(16))
 
 # Timer period of the noise channel in CPU cycles, by the index in $400E bits 3-0.
 NOISE_PERIOD_CYCLES: Final = (4, 8, 16, 32, 64, 96, 128, 160, 202, 254, 380, 508, 762, 1016, 2034, 4068)
+_PAL_NOISE_CYCLES: Final = (4, 8, 14, 30, 60, 88, 118, 148, 188, 236, 354, 472, 708, 944, 1890, 3778)
+
+# CPU cycles from one bit of a DMC sample to the next, by the index in $4010 bits 3-0.
+_NTSC_DMC_CYCLES: Final = (428, 380, 340, 320, 286, 254, 226, 214, 190, 160, 142, 128, 106, 84, 72, 54)
+_PAL_DMC_CYCLES: Final = (398, 354, 316, 298, 276, 236, 210, 198, 176, 148, 132, 118, 98, 78, 66, 50)
 
 # Length counter, in half frames, by the index in bits 7-3 of each channel's fourth register.
 LENGTHS: Final = (
@@ -28,9 +36,33 @@ LENGTHS: Final = (
     *(12, 16, 24, 18, 48, 20, 96, 22, 192, 24, 72, 26, 16, 28, 32, 30),
 )
 
-# Frame counter: (CPU cycle after its reset, does it clock the half-frame units too), then the cycle of the restart.
-FOUR_STEP: Final = (((7457, False), (14913, True), (22371, False), (29829, True)), 29830)
-FIVE_STEP: Final = (((7457, False), (14913, True), (22371, False), (37281, True)), 37282)
+FrameCounter = tuple[tuple[tuple[int, bool], ...], int]
+"""Its ticks (CPU cycle after its reset, does it clock the half-frame units too), then the cycle of the restart."""
+
+FOUR_STEP: Final[FrameCounter] = (((7457, False), (14913, True), (22371, False), (29829, True)), 29830)
+FIVE_STEP: Final[FrameCounter] = (((7457, False), (14913, True), (22371, False), (37281, True)), 37282)
+_PAL_FOUR_STEP: Final[FrameCounter] = (((8313, False), (16627, True), (24939, False), (33252, True)), 33254)
+_PAL_FIVE_STEP: Final[FrameCounter] = (((8313, False), (16627, True), (24939, False), (41565, True)), 41566)
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """What differs between the consoles of the regions."""
+
+    clock_hz: int
+    """CPU cycles a second, rounded as file formats do."""
+    noise_cycles: tuple[int, ...]
+    dmc_cycles: tuple[int, ...]
+    frame_counters: tuple[FrameCounter, FrameCounter]
+    """Of four and of five steps."""
+
+
+# A Dendy has the clock of its own and the NTSC chip's tables. The keys are those of `RegisterLog.region`.
+CONSOLES: Final = {
+    "ntsc": Console(CPU_CLOCK_HZ, NOISE_PERIOD_CYCLES, _NTSC_DMC_CYCLES, (FOUR_STEP, FIVE_STEP)),
+    "pal": Console(1_662_607, _PAL_NOISE_CYCLES, _PAL_DMC_CYCLES, (_PAL_FOUR_STEP, _PAL_FIVE_STEP)),
+    "dendy": Console(1_773_448, NOISE_PERIOD_CYCLES, _NTSC_DMC_CYCLES, (FOUR_STEP, FIVE_STEP)),
+}
 
 MIN_PULSE_PERIOD: Final = 8  # below it the pulse channels are silent
 MAX_PERIOD: Final = 0x7FF

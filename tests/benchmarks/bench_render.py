@@ -1,23 +1,34 @@
-"""How fast drive and render are: a busy score of one minute, one thread, CPU time.
+"""How fast drive, render and a player are: a busy score of one minute, one thread, CPU time; libgme beside it.
 
 python tests/benchmarks/bench_render.py
 python tests/benchmarks/bench_render.py --seconds 60 --runs 5
+
+Rendering is measured with the compiled hot path, where it is built, and with numpy alone. libgme plays the same music as an NSF
+file where it is installed (Debian: libgme0): it also runs the 6502, mixes linearly and has shorter kernels.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import ctypes.util
 import json
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from nesasset.apu import extension
+from nesasset.apu.stream import Player
+from nesasset.apu.writes import cut_frames
 from nesasset.driver import drive
+from nesasset.register_log import RegisterLog
 from nesasset.render import render
 from nesasset.score import HOLD, Cell, Instrument, Note, Score
 
 ROW_FRAMES = 6
+SAMPLE_RATE_HZ = 44_100
 
 
 def busy_score(seconds: float, seed: int = 1) -> Score:
@@ -60,19 +71,75 @@ def cpu_seconds(call: Callable[[], object], runs: int) -> float:
     return best
 
 
+def stream(pieces: list[RegisterLog]) -> None:
+    """Play a log frame by frame."""
+    player = Player(SAMPLE_RATE_HZ)
+    for piece in pieces:
+        player.play(piece)
+
+
+def libgme(data: bytes, seconds: float) -> Callable[[], None] | None:
+    """Return a call that has libgme play an NSF file, or None where it is not installed."""
+    name = ctypes.util.find_library("gme")
+    if name is None:
+        return None
+    library = ctypes.CDLL(name)
+    library.gme_delete.argtypes = [ctypes.c_void_p]
+    library.gme_ignore_silence.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    library.gme_start_track.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    library.gme_play.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]
+    half_second = SAMPLE_RATE_HZ  # of two channels
+    out = (ctypes.c_int16 * half_second)()
+
+    def call() -> None:
+        emulator = ctypes.c_void_p()
+        library.gme_open_data(data, ctypes.c_long(len(data)), ctypes.byref(emulator), SAMPLE_RATE_HZ)
+        library.gme_ignore_silence(emulator, 1)
+        library.gme_start_track(emulator, 0)
+        for _ in range(round(2 * seconds)):
+            library.gme_play(emulator, half_second, out)
+        library.gme_delete(emulator)
+
+    call()
+    if not any(out):
+        raise SystemExit("libgme played silence: the comparison would mean nothing")
+    return call
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the score, e.g. 60")
     parser.add_argument("--runs", type=int, default=3, help="the best of so many runs counts, e.g. 3")
     options = parser.parse_args()
     score = busy_score(options.seconds)
-    log = drive(score)
+    looping = drive(score)
+    log = replace(looping, loop=None)
+    pieces = [cut_frames(log, frame, frame + 1) for frame in range(log.n_frames)]
     seconds = log.n_frames / 60
     figures: dict[str, Any] = {"seconds": seconds, "writes": len(log.frames)}
-    for name, call in (("drive", lambda: drive(score)), ("render", lambda: render(log))):
+
+    def measure(name: str, call: Callable[[], object]) -> None:
         taken = cpu_seconds(call, options.runs)
         figures[name] = {"cpu_s": round(taken, 4), "times_real_time": round(seconds / taken, 1)}
-        print(f"{name:8} {taken * 1000:9.1f} ms CPU for {seconds:.0f} s of music, {seconds / taken:8.1f} x real time")
+        print(f"{name:24} {taken * 1000:9.1f} ms CPU for {seconds:.0f} s of music, {seconds / taken:8.1f} x real time")
+
+    measure("drive", lambda: drive(score))
+    compiled = extension.fast()
+    if compiled is None:
+        print("the compiled hot path is not built")
+    for kind, module in (("compiled", compiled), ("numpy", None)):
+        if kind == "numpy" or compiled is not None:
+            extension.fast = lambda module=module: module
+            measure(f"render, {kind}", lambda: render(log, SAMPLE_RATE_HZ))
+            measure(f"render a loop, {kind}", lambda: render(looping, SAMPLE_RATE_HZ))
+            measure(f"frame by frame, {kind}", lambda: stream(pieces))
+    from nesasset.formats import nsf
+
+    player = libgme(nsf.dumps([looping]), seconds)
+    if player is None:
+        print("libgme is not installed")
+    else:
+        measure("libgme", player)
     print(json.dumps(figures))
 
 
