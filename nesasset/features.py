@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nesasset.recall import N_STRENGTHS, Recall
+from nesasset.recall import N_STRENGTHS
 from nesasset.vocabulary import (
     HOLD_ID,
     MAX_AGE,
@@ -215,11 +215,9 @@ class History:
     Attributes:
         ids: Shape (n_pieces, 15): previous, held, last, age.
         slots: Shape (n_pieces, 6): previous, last.
-        recall: What the pieces would go on with.
     """
 
-    def __init__(self, n_pieces: int, bar_rows: int) -> None:
-        self.recall = Recall(n_pieces, bar_rows)
+    def __init__(self, n_pieces: int) -> None:
         self.ids = np.empty((n_pieces, 15), dtype=np.int64)
         self.ids[:, :4], self.ids[:, 4:8], self.ids[:, 8:11], self.ids[:, 11:] = NONE_CELL, REST_ID, NONE_CELL, MAX_AGE
         self.slots = np.full((n_pieces, 6), NO_SLOT, dtype=np.int64)
@@ -232,7 +230,6 @@ class History:
 
     def add(self, cells: NDArray[np.integer], slots: NDArray[np.integer]) -> None:
         """Append one row: cells (n_pieces, 4), slots (n_pieces, 3) with -1 where no note begins."""
-        self.recall.add(cells)
         event, onset = cells != HOLD_ID, cells >= ONSET_ID
         self.ids[:, :4] = cells
         self.ids[:, 4:8] = np.where(event, cells, self.ids[:, 4:8])

@@ -37,7 +37,7 @@ def test_history_agrees_with_whole_song(seed: int, n: int) -> None:
     """Features built row by row are those computed for the whole song at once."""
     cells, slots = random_rows(seed, n)
     ids, seen = history_features(cells, slots)
-    history = History(1, 16)
+    history = History(1)
     for row in range(n):
         assert (history.ids[0] == ids[row]).all()
         assert (history.slots[0] == seen[row]).all()

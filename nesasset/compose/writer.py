@@ -22,14 +22,12 @@ from nesasset.features import (
     MAX_BAR_INDEX,
     NO_SLOT,
     NONE_CELL,
-    RECALL,
     SLOT_FEATURES,
     SLOT_VOICES,
-    STRENGTH,
     History,
     as_future,
+    forget_recall,
     history_features,
-    recalled,
 )
 from nesasset.model import Cache, Model
 from nesasset.units import PITCH_RANGES
@@ -109,7 +107,8 @@ class _Desk:
         self.slots = np.full((count, n_rows, 3), -1, dtype=np.int64)
         self.ids = np.zeros((count, n_rows, len(FEATURES)), dtype=np.int64)
         self.seen = np.zeros((count, n_rows, len(SLOT_FEATURES)), dtype=np.int64)
-        self.history = History(count, plan.bar_rows)
+        forget_recall(self.ids, self.seen)  # shown what it did before, a piece repeats itself ever more; see export/LOG.md
+        self.history = History(count)
         self.cache: Cache = model.cache(count)
         self.n_future = 0
         self.turn = self._turn()
@@ -150,10 +149,6 @@ class _Desk:
         ids[:, 28] = phase
         ids[:, 29] = min(bar, MAX_BAR_INDEX)
         ids[:, 30] = min((self.n_rows - 1 - row) // self.bar_rows, MAX_BARS_REMAINING)
-        recall = self.history.recall
-        cells, slots = recalled(self.cells, self.slots, recall.rows[:, None])
-        ids[:, RECALL : RECALL + 4], seen[:, 9:] = cells[:, 0], slots[:, 0]
-        ids[:, STRENGTH : STRENGTH + 4] = recall.strength
 
     def forced(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return what the plan fixes in a row, cells (B, 4) and slots (B, 3), -1 for what is free."""
