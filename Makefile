@@ -44,4 +44,4 @@ wheel:
 	$(PYTHON) -m hatchling build -t wheel
 
 clean:
-	rm -rf build dist pack .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist pack .pytest_cache .mypy_cache .ruff_cache .hypothesis nesasset/apu/_fast.*.so

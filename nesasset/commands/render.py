@@ -125,10 +125,11 @@ def _write_chip(
 
 
 def _sound(music: Score | RegisterLog, rate: int, loops: int | None, fade_s: float, voicing: str | None) -> Audio:
+    from nesasset.apu.stream import DEFAULT_VOICING
     from nesasset.certificate import certify
     from nesasset.driver import drive
     from nesasset.errors import AudioError, CertificateError
-    from nesasset.render import DEFAULT_VOICING, play_loops, render
+    from nesasset.render import play_loops, render
     from nesasset.score import Score
 
     log = drive(music) if isinstance(music, Score) else music

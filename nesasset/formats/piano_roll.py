@@ -1,87 +1,94 @@
 """A score as a picture that a person can read as music: a piano roll of four voices, bar by bar. Holds no sound.
 
 Time runs in rows from left to right, in systems of a few bars like lines of print; pitch runs upwards, with a line and a
-name at every C. A note's brightness follows its volume. Below each system stands the noise: one line a period,
-the highest hiss on top, short (metallic) noise as an outline. The loop is a bracket above the bars.
+name at every C. A note's brightness follows its volume; one that slides begins slanted; an arpeggio is a row of thin steps
+over the pale note that is written. Below each system stands the noise: one line a period, the highest hiss on top, short
+(metallic) noise as an outline. The loop is a bracket above the bars.
+
+`Roll` draws a stretch of a score on any canvas, its frames wherever they are wanted there.
 """
 
 from __future__ import annotations
 
-import io
 import os
 from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from nesasset.formats import files
+from nesasset.formats import canvas
+from nesasset.formats.canvas import (
+    BACKGROUND,
+    BAR_LINE,
+    BEAT_LINE,
+    FAINT_TEXT,
+    HEADER_HEIGHT,
+    LOOP,
+    MARGIN,
+    PANEL,
+    VOICE_COLORS,
+    Color,
+    font,
+    mix,
+    plain,
+)
 from nesasset.formats.sounding import SoundingNote, sounding_notes
-from nesasset.score import Score
-from nesasset.units import MAX_VOLUME, NOISE_PERIODS, PITCH_RANGES, VOICE_NAMES, VOICES, pitch_to_name
+from nesasset.score import Instrument, Note, Score
+from nesasset.units import MAX_VOLUME, NOISE_PERIODS, PITCH_RANGES, VOICES, pitch_to_name
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
-    from PIL.ImageFont import FreeTypeFont, ImageFont
 
-    Color = tuple[int, int, int]
-
-# Sizes in pixels.
-_MARGIN: Final = 24
-_LABEL_WIDTH: Final = 44
-_HEADER_HEIGHT: Final = 72
-_RULER_HEIGHT: Final = 26
-_SEMITONE: Final = 6
+LABEL_WIDTH: Final = 44
+RULER_HEIGHT: Final = 26
+SEMITONE: Final = 6
 _NOISE_LINE: Final = 4
 _NOISE_GAP: Final = 6
 _SYSTEM_GAP: Final = 22
 _SYSTEM_WIDTH: Final = 1280  # what the rows of a system should fill at most
 _MAX_SYSTEMS: Final = 24  # a longer score gets longer systems of narrower rows
 _MIN_SEMITONES: Final = 24
+_STEP_HEIGHT: Final = 2  # of an arpeggio's steps
 
-_BACKGROUND: Final = (18, 20, 29)
-_PANEL: Final = (26, 29, 41)
 _BLACK_KEY: Final = (22, 25, 36)
 _OCTAVE_LINE: Final = (54, 60, 82)
-_BEAT_LINE: Final = (40, 45, 63)
-_BAR_LINE: Final = (86, 94, 124)
-_TEXT: Final = (226, 230, 240)
-_FAINT_TEXT: Final = (142, 150, 176)
-_LOOP: Final = (255, 205, 86)
-_COLORS: Final = {
-    "P1": (255, 107, 107),
-    "P2": (86, 180, 255),
-    "TR": (98, 214, 142),
-    "NO": (206, 170, 255),
-}
 _BLACK_KEYS: Final = {1, 3, 6, 8, 10}
 _TRIANGLE_LEVEL: Final = 12  # brightness as of this volume
+_WRITTEN_SHARE: Final = 0.3  # how bright the written note is under its arpeggio
 
 
 def draw(score: Score) -> Image:
     """Return the piano roll as an RGB picture, the same pixels for the same score and version of Pillow.
 
     Args:
-        score: Any score; the picture's width is bounded by about 3000 pixels, its height by about 15 000.
+        score: Any score; the picture's width is bounded by about 3000 pixels, its height by about 17 000.
     """
     from PIL import Image, ImageDraw
 
     bars_per_system, row_width = _layout(score)
     rows_per_system = bars_per_system * score.bar_rows
     n_systems = -(-score.n_rows // rows_per_system)
-    notes = {voice: sounding_notes(score, voice) for voice in VOICES}
-    low, high = _pitch_span(notes)
-    system_height = _RULER_HEIGHT + (high - low + 1) * _SEMITONE + _NOISE_GAP + NOISE_PERIODS * _NOISE_LINE
-    width = _MARGIN * 2 + _LABEL_WIDTH + max(min(rows_per_system, score.n_rows) * row_width, 560)
-    height = _HEADER_HEIGHT + n_systems * (system_height + _SYSTEM_GAP) + _MARGIN - _SYSTEM_GAP
-    image = Image.new("RGB", (width, height), _BACKGROUND)
+    roll = Roll(score)
+    width = MARGIN * 2 + LABEL_WIDTH + max(min(rows_per_system, score.n_rows) * row_width, 560)
+    height = HEADER_HEIGHT + n_systems * (roll.height + _SYSTEM_GAP) + MARGIN - _SYSTEM_GAP
+    image = Image.new("RGB", (width, height), BACKGROUND)
     pen = ImageDraw.Draw(image)
-    _draw_header(pen, score, width)
-    starts = [score.row_frame(row) for row in range(score.n_rows + 1)]
-    for system in range(n_systems):
-        first = system * rows_per_system
+    canvas.draw_header(pen, width, title_of(score), [*facts_of(score), f"{score.n_frames / 60:.1f} s"], voices=True)
+    left = MARGIN + LABEL_WIDTH
+
+    for first in range(0, score.n_rows, rows_per_system):
         rows = range(first, min(first + rows_per_system, score.n_rows))
-        top = _HEADER_HEIGHT + system * (system_height + _SYSTEM_GAP)
-        _System(pen, score, rows, starts, top, row_width, low, high).draw(notes)
+        top = HEADER_HEIGHT + first // rows_per_system * (roll.height + _SYSTEM_GAP)
+
+        def place(frame: int, first: int = first) -> int:
+            """Return the place of a frame: rows are equally wide, whatever their frames."""
+            starts = roll.starts
+            row = min(bisect_right(starts, frame) - 1, len(starts) - 2)
+            part = (frame - starts[row]) / (starts[row + 1] - starts[row])
+            return left + round((row + part - first) * row_width)
+
+        roll.draw(pen, rows, top, place, row_width)
     return image
 
 
@@ -91,9 +98,22 @@ def save(score: Score, path: str | os.PathLike[str]) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    buffer = io.BytesIO()
-    draw(score).save(buffer, "PNG", compress_level=9)
-    files.write_bytes(path, buffer.getvalue())
+    canvas.save_png(draw(score), path)
+
+
+def title_of(score: Score) -> str:
+    """Return what stands above a picture of the score."""
+    return plain(score.title or score.theme or "Untitled", 60)
+
+
+def facts_of(score: Score) -> list[str]:
+    """Return what is said below the title: theme, tempo, bars, key; empty where it is not known."""
+    return [
+        plain(score.theme, 40),
+        f"{score.tempo_bpm:.1f}".removesuffix(".0") + " BPM",
+        f"{score.n_bars} bar{'s' * (score.n_bars != 1)}",
+        _key(score),
+    ]
 
 
 def _layout(score: Score) -> tuple[int, int]:
@@ -107,130 +127,166 @@ def _layout(score: Score) -> tuple[int, int]:
     return -(-score.n_bars // _MAX_SYSTEMS), 1
 
 
-def _pitch_span(notes: dict[str, list[SoundingNote]]) -> tuple[int, int]:
-    """Return the lowest and highest pitch to show: every note with a semitone of air, two octaves at least."""
-    pitches = [item.note.pitch for voice in PITCH_RANGES for item in notes[voice] if item.note.pitch is not None]
-    low, high = min(pitches, default=54) - 1, max(pitches, default=66) + 1
-    missing = max(0, _MIN_SEMITONES - (high - low + 1))
-    return low - missing // 2, high + missing - missing // 2
-
-
-def _font(size: int) -> FreeTypeFont | ImageFont:
-    from PIL import ImageFont
-
-    return ImageFont.load_default(size)
-
-
-def _mix(color: Color, ground: Color, share: float) -> Color:
-    """Return a color over a ground; share 1 is the color alone."""
-    red, green, blue = (round(b + (a - b) * share) for a, b in zip(color, ground, strict=True))
-    return red, green, blue
-
-
-def _plain(text: object, limit: int) -> str:
-    """Return text on one line, without what cannot be drawn, and not longer than limit."""
-    line = " ".join(str(text).encode(errors="replace").decode().split())
-    line = "".join(letter for letter in line if letter.isprintable())
-    return line if len(line) <= limit else line[: limit - 3] + "..."
-
-
 def _key(score: Score) -> str:
     """Return the key that provenance names, at its top or among the controls; empty when there is none."""
     controls = score.provenance.get("controls")
     for place in (score.provenance, controls if isinstance(controls, dict) else {}):
         if isinstance(place.get("key"), str):
-            return _plain(place["key"], 20)
+            return plain(place["key"], 20)
     return ""
 
 
-def _draw_header(pen: ImageDraw, score: Score, width: int) -> None:
-    """Draw title, facts and the colors of the voices."""
-    pen.text((_MARGIN, 14), _plain(score.title or score.theme or "Untitled", 60), fill=_TEXT, font=_font(22))
-    facts = [
-        _plain(score.theme, 40),
-        f"{score.tempo_bpm:.1f}".removesuffix(".0") + " BPM",
-        f"{score.n_bars} bar{'s' * (score.n_bars != 1)}",
-        _key(score),
-        f"{score.n_frames / 60:.1f} s",
-    ]
-    pen.text((_MARGIN, 44), "   ".join(fact for fact in facts if fact), fill=_FAINT_TEXT, font=_font(13))
-    x = float(width - _MARGIN)
-    for voice in reversed(VOICES):
-        name = VOICE_NAMES[voice]
-        x -= pen.textlength(name, font=_font(13))
-        pen.text((x, 44), name, fill=_FAINT_TEXT, font=_font(13))
-        pen.rectangle((x - 16, 48, x - 7, 57), fill=_COLORS[voice])
-        x -= 34
+class _Part(NamedTuple):
+    """A note and where its slide begins."""
+
+    sound: SoundingNote
+    source: int | None
+    """Pitch of the note before; None without a slide."""
 
 
-class _System:
-    """One line of the picture: the bars of `rows` with their frame of reference."""
+class Roll:
+    """A score ready to be drawn: its notes, and the pitches that they span."""
+
+    def __init__(self, score: Score) -> None:
+        self.score = score
+        self.starts = [0]
+        """First frame of each row, and the length in frames."""
+        for row in range(score.n_rows):
+            self.starts.append(self.starts[-1] + score.groove[row % len(score.groove)])
+        self.parts = {voice: _parts(score, voice) for voice in VOICES}
+        self.low, self.high = _pitch_span(self.parts)
+        self.height = RULER_HEIGHT + (self.high - self.low + 1) * SEMITONE + _NOISE_GAP + NOISE_PERIODS * _NOISE_LINE
+        """Pixels that a stretch needs from the ruler's top to the noise's bottom."""
+
+    def draw(
+        self,
+        pen: ImageDraw,
+        rows: range,
+        top: int,
+        place: Callable[[int], int],
+        row_width: float,
+        bar_step: int = 1,
+    ) -> None:
+        """Draw some rows; labels take up to LABEL_WIDTH pixels to their left.
+
+        Args:
+            pen: Draws on the picture.
+            rows: Which rows, at least one.
+            top: Where the ruler begins; the stretch is `height` pixels high.
+            place: Frame to pixels from the left; never falls.
+            row_width: Width of a row in pixels, about: decides which lines and names there is room for.
+            bar_step: Every so many bars get a line.
+        """
+        _Stretch(pen, self, rows, top, place, row_width, bar_step).draw()
+
+
+def _parts(score: Score, voice: str) -> list[_Part]:
+    """Return the notes of a voice. A slide begins where the driver begins it: in a loop's first note, at the loop's last."""
+    start, end = score.loop or (score.n_rows, score.n_rows)
+    last = next((cell.pitch for cell in reversed(score.voices[voice][start:end]) if isinstance(cell, Note)), None)
+    sources: list[int | None] = []
+    before: int | None = None
+    entered = False
+    for row, cell in enumerate(score.voices[voice]):
+        if not isinstance(cell, Note):
+            continue
+        if row >= start and not entered:
+            before, entered = before if last is None else last, True
+        sources.append(before if cell.slide and before != cell.pitch else None)
+        before = cell.pitch
+    # The notes that do not sound are those that a delay pushes past the end: the last ones.
+    return [_Part(sound, source) for sound, source in zip(sounding_notes(score, voice), sources, strict=False)]
+
+
+def _step_at(instrument: Instrument, age: int) -> int:
+    """Return what an instrument's arpeggio adds so many frames after the onset."""
+    steps, loop = instrument.arpeggio, instrument.arpeggio_loop
+    if age < len(steps):
+        return steps[age]
+    return steps[-1] if loop is None else steps[loop + (age - loop) % (len(steps) - loop)]
+
+
+def _clamp(value: float, low: int, high: int) -> float:
+    return min(max(value, low), high)
+
+
+def _pitch_span(parts: dict[str, list[_Part]]) -> tuple[int, int]:
+    """Return the lowest and highest pitch to show: every note with a semitone of air, two octaves at least."""
+    pitches: list[int] = []
+    for voice, (lowest, highest) in PITCH_RANGES.items():
+        for sound, source in parts[voice]:
+            ends = [pitch for pitch in (sound.note.pitch, source) if pitch is not None]
+            steps = {0, *sound.instrument.arpeggio[: sound.end_frame - sound.onset_frame]}
+            pitches += (int(_clamp(pitch + step, lowest, highest)) for pitch in ends for step in steps)
+    low, high = min(pitches, default=54) - 1, max(pitches, default=66) + 1
+    missing = max(0, _MIN_SEMITONES - (high - low + 1))
+    return low - missing // 2, high + missing - missing // 2
+
+
+class _Stretch:
+    """One line of the picture: some rows with their frame of reference."""
 
     def __init__(
         self,
         pen: ImageDraw,
-        score: Score,
+        roll: Roll,
         rows: range,
-        starts: list[int],
         top: int,
-        row_width: int,
-        low: int,
-        high: int,
+        place: Callable[[int], int],
+        row_width: float,
+        bar_step: int,
     ) -> None:
-        self.pen, self.score, self.rows, self.starts = pen, score, rows, starts
-        self.row_width, self.low, self.high = row_width, low, high
-        self.left = _MARGIN + _LABEL_WIDTH
-        self.right = self.left + len(rows) * row_width
+        self.pen, self.roll, self.score, self.rows, self.starts = pen, roll, roll.score, rows, roll.starts
+        self.place, self.row_width, self.bar_step = place, row_width, bar_step
+        self.left, self.right = place(self.starts[rows.start]), place(self.starts[rows.stop])
         self.ruler = top
-        self.top = top + _RULER_HEIGHT
-        self.bottom = self.top + (high - low + 1) * _SEMITONE
+        self.top = top + RULER_HEIGHT
+        self.bottom = self.top + (roll.high - roll.low + 1) * SEMITONE
         self.noise_top = self.bottom + _NOISE_GAP
         self.noise_bottom = self.noise_top + NOISE_PERIODS * _NOISE_LINE
 
-    def draw(self, notes: dict[str, list[SoundingNote]]) -> None:
+    def draw(self) -> None:
         self._draw_grid()
         for voice in ("TR", "P2", "P1", "NO"):  # the melody lies on top
-            for item in notes[voice]:
-                self._draw_note(voice, item)
+            for part in self.roll.parts[voice]:
+                self._draw_note(voice, part)
         self._draw_loop()
 
-    def _row_x(self, row: float) -> int:
-        return self.left + round((row - self.rows.start) * self.row_width)
+    def _row_x(self, row: int) -> int:
+        return self.place(self.starts[row])
 
     def _frame_x(self, frame: int) -> int:
-        """Return the place of a frame: rows are equally wide, whatever their frames."""
-        row = min(bisect_right(self.starts, frame) - 1, len(self.starts) - 2)
-        part = (frame - self.starts[row]) / (self.starts[row + 1] - self.starts[row])
-        return min(max(self._row_x(row + part), self.left), self.right)
+        return min(max(self.place(frame), self.left), self.right)
 
-    def _pitch_y(self, pitch: int) -> int:
-        return self.top + (self.high - pitch) * _SEMITONE
+    def _pitch_y(self, pitch: float) -> int:
+        return self.top + round((self.roll.high - pitch) * SEMITONE)
 
     def _draw_grid(self) -> None:
         pen, score = self.pen, self.score
-        pen.rectangle((self.left, self.top, self.right, self.bottom - 1), fill=_PANEL)
-        pen.rectangle((self.left, self.noise_top, self.right, self.noise_bottom - 1), fill=_PANEL)
-        for pitch in range(self.low, self.high + 1):
+        pen.rectangle((self.left, self.top, self.right, self.bottom - 1), fill=PANEL)
+        pen.rectangle((self.left, self.noise_top, self.right, self.noise_bottom - 1), fill=PANEL)
+        for pitch in range(self.roll.low, self.roll.high + 1):
             y = self._pitch_y(pitch)
             if pitch % 12 in _BLACK_KEYS:
-                pen.rectangle((self.left, y, self.right, y + _SEMITONE - 1), fill=_BLACK_KEY)
+                pen.rectangle((self.left, y, self.right, y + SEMITONE - 1), fill=_BLACK_KEY)
             if pitch % 12 == 0:
-                pen.line((self.left, y + _SEMITONE - 1, self.right, y + _SEMITONE - 1), fill=_OCTAVE_LINE)
+                pen.line((self.left, y + SEMITONE - 1, self.right, y + SEMITONE - 1), fill=_OCTAVE_LINE)
                 name = pitch_to_name(pitch).replace("-", "", 1)
-                pen.text((self.left - 8, y + _SEMITONE // 2), name, fill=_FAINT_TEXT, font=_font(11), anchor="rm")
+                pen.text((self.left - 8, y + SEMITONE // 2), name, fill=FAINT_TEXT, font=font(11), anchor="rm")
         middle = (self.noise_top + self.noise_bottom) // 2
-        pen.text((self.left - 8, middle), "noise", fill=_FAINT_TEXT, font=_font(11), anchor="rm")
+        pen.text((self.left - 8, middle), "noise", fill=FAINT_TEXT, font=font(11), anchor="rm")
         spans = ((self.top, self.bottom - 1), (self.noise_top, self.noise_bottom - 1))
         for row in range(self.rows.start, self.rows.stop + 1):
-            in_bar = row % score.bar_rows
+            bar, in_bar = divmod(row, score.bar_rows)
             last = row == self.rows.stop
             if in_bar and not last and (in_bar % score.beat_rows or self.row_width * score.beat_rows < 6):
                 continue
+            if not in_bar and not last and bar % self.bar_step:
+                continue
             for above, below in spans:
-                pen.line((self._row_x(row), above, self._row_x(row), below), fill=_BEAT_LINE if in_bar else _BAR_LINE)
-            if not in_bar and not last and self._numbers_bar(row // score.bar_rows):
-                number = str(row // score.bar_rows + 1)
-                pen.text((self._row_x(row) + 5, self.ruler + 8), number, fill=_FAINT_TEXT, font=_font(12))
+                pen.line((self._row_x(row), above, self._row_x(row), below), fill=BEAT_LINE if in_bar else BAR_LINE)
+            if not in_bar and not last and self._numbers_bar(bar):
+                pen.text((self._row_x(row) + 5, self.ruler + 8), str(bar + 1), fill=FAINT_TEXT, font=font(12))
 
     def _numbers_bar(self, bar: int) -> bool:
         """Say whether there is room for this bar's number; narrow bars show every second, fourth … only."""
@@ -239,41 +295,99 @@ class _System:
             step *= 2
         return (bar - self.rows.start // self.score.bar_rows) % step == 0
 
-    def _draw_note(self, voice: str, item: SoundingNote) -> None:
+    def _draw_note(self, voice: str, part: _Part) -> None:
+        sound, source = part
         frames = range(
-            max(item.onset_frame, self.starts[self.rows.start]), min(item.end_frame, self.starts[self.rows.stop])
+            max(sound.onset_frame, self.starts[self.rows.start]), min(sound.end_frame, self.starts[self.rows.stop])
         )
         if not frames:
             return
-        color = _COLORS[voice]
-        if item.note.pitch is None:
-            y, height = self.noise_top + item.instrument.period * _NOISE_LINE, _NOISE_LINE
-        else:
-            y, height = self._pitch_y(item.note.pitch), _SEMITONE
-        if voice == "P1":  # in unison pulse 2 and the triangle look out above and below
-            y, height = y + 1, height - 2
-        volumes = item.volumes()
+        volumes = sound.volumes()
+        # The triangle sounds or not; it has no loudness.
+        levels: Sequence[int] = [_TRIANGLE_LEVEL * (volume > 0) for volume in volumes] if voice == "TR" else volumes
         drawn_to = -1
-        first = frames.start - item.onset_frame
-        for volume, run in groupby(range(first, first + len(frames)), key=volumes.__getitem__):
-            indices = list(run)
-            start, end = item.onset_frame + indices[0], item.onset_frame + indices[-1] + 1
+        first = frames.start - sound.onset_frame
+        for level, run in groupby(range(first, first + len(frames)), key=levels.__getitem__):
+            ages = list(run)
+            start, end = sound.onset_frame + ages[0], sound.onset_frame + ages[-1] + 1
             x = self._frame_x(start)
             right = max(self._frame_x(end), x + 1)  # a hit of one frame shows even where rows are a pixel wide
-            # The triangle sounds or not; it has no loudness.
-            level = volume if voice != "TR" else _TRIANGLE_LEVEL * (volume > 0)
-            if level == 0 or x < drawn_to:
+            if level == 0:
                 continue
-            drawn_to = right
-            fill = _mix(color, _PANEL, 0.45 + 0.55 * level / MAX_VOLUME)
-            if voice == "NO" and item.instrument.mode:
-                self.pen.rectangle((x, y, right - 1, y), fill=fill)
-                self.pen.rectangle((x, y + height - 1, right - 1, y + height - 1), fill=fill)
-            else:
-                self.pen.rectangle((x, y, right - 1, y + height - 1), fill=fill)
-        if item.onset_frame in frames and volumes[0]:  # a bright edge parts repeated notes
-            x = self._frame_x(item.onset_frame)
-            self.pen.line((x, y, x, y + height - 1), fill=_mix((255, 255, 255), color, 0.55))
+            share = 0.45 + 0.55 * level / MAX_VOLUME
+            if x >= drawn_to:
+                drawn_to = right
+                written = share * _WRITTEN_SHARE if any(sound.instrument.arpeggio) else share
+                fill = mix(VOICE_COLORS[voice], PANEL, written)
+                if source is None or ages[0] >= sound.note.slide:
+                    self._draw_block(voice, sound, (x, right - 1), fill)
+                else:
+                    self._draw_slide(voice, sound, source, ages, fill)
+            if any(sound.instrument.arpeggio):
+                self._draw_steps(voice, part, ages, mix(VOICE_COLORS[voice], PANEL, share))
+        if sound.onset_frame in frames and volumes[0] and self.row_width >= 1:  # a bright edge parts repeated notes
+            x = self._frame_x(sound.onset_frame)
+            y, height = self._lane(voice, sound, self._pitch(part, 0))
+            self.pen.line((x, y, x, y + height - 1), fill=mix((255, 255, 255), VOICE_COLORS[voice], 0.55))
+
+    def _pitch(self, part: _Part, age: int) -> float:
+        """Return the pitch without its arpeggio so many frames after the onset; 0 for noise."""
+        sound, source = part
+        pitch = sound.note.pitch or 0
+        if source is None or age >= sound.note.slide:
+            return pitch
+        return source + (pitch - source) * age / sound.note.slide
+
+    def _lane(self, voice: str, sound: SoundingNote, pitch: float) -> tuple[int, int]:
+        """Return top and height of a note at a pitch, or of the noise."""
+        if sound.note.pitch is None:
+            return self.noise_top + sound.instrument.period * _NOISE_LINE, _NOISE_LINE
+        if voice == "P1":  # in unison pulse 2 and the triangle look out above and below
+            return self._pitch_y(pitch) + 1, SEMITONE - 2
+        return self._pitch_y(pitch), SEMITONE
+
+    def _draw_block(self, voice: str, sound: SoundingNote, columns: tuple[int, int], fill: Color) -> None:
+        """Draw a note, or what one volume makes of it, on its pitch."""
+        x, right = columns
+        y, height = self._lane(voice, sound, sound.note.pitch or 0)
+        if voice == "NO" and sound.instrument.mode:
+            self.pen.rectangle((x, y, right, y), fill=fill)
+            self.pen.rectangle((x, y + height - 1, right, y + height - 1), fill=fill)
+        else:
+            self.pen.rectangle((x, y, right, y + height - 1), fill=fill)
+
+    def _draw_slide(self, voice: str, sound: SoundingNote, source: int, ages: list[int], fill: Color) -> None:
+        """Draw what one volume makes of a note that begins with a slide, slanted until the pitch is reached."""
+        arrival = min(ages[-1] + 1, sound.note.slide)
+        places = [self._frame_x(sound.onset_frame + age) for age in (ages[0], arrival, ages[-1] + 1)]
+        part = _Part(sound, source)
+        (first, height), (last, _) = (self._lane(voice, sound, self._pitch(part, age)) for age in (ages[0], arrival))
+        x, turn, right = places[0], places[1] - 1, places[2] - 1
+        if right > turn:
+            self._draw_block(voice, sound, (max(turn, x), right), fill)
+        if turn <= x:
+            self.pen.line((x, min(first, last), x, max(first, last) + height - 1), fill=fill)
+        else:
+            corners = ((x, first), (turn, last), (turn, last + height - 1), (x, first + height - 1))
+            self.pen.polygon(corners, fill=fill)
+
+    def _draw_steps(self, voice: str, part: _Part, ages: list[int], fill: Color) -> None:
+        """Draw the steps of an arpeggio, frame by frame where the pitch really is, thin and clamped to the voice's range."""
+        sound = part.sound
+
+        def step_y(age: int) -> int:
+            step = _step_at(sound.instrument, age)
+            if sound.note.pitch is None:
+                line = int(_clamp(sound.instrument.period + step, 0, NOISE_PERIODS - 1))
+                return self.noise_top + line * _NOISE_LINE + (_NOISE_LINE - _STEP_HEIGHT) // 2
+            pitch = _clamp(self._pitch(part, age) + step, *PITCH_RANGES[voice])
+            return self._pitch_y(pitch) + (SEMITONE - _STEP_HEIGHT) // 2
+
+        for y, run in groupby(ages, key=step_y):
+            held = list(run)
+            x = self._frame_x(sound.onset_frame + held[0])
+            right = max(self._frame_x(sound.onset_frame + held[-1] + 1), x + 1)
+            self.pen.rectangle((x, y, right - 1, y + _STEP_HEIGHT - 1), fill=fill)
 
     def _draw_loop(self) -> None:
         if self.score.loop is None:
@@ -283,10 +397,10 @@ class _System:
         if first >= stop:
             return
         left, right, y = self._row_x(first), self._row_x(stop), self.ruler + 4
-        self.pen.rectangle((left, y, right, y + 1), fill=_LOOP)
+        self.pen.rectangle((left, y, right, y + 1), fill=LOOP)
         if start == first:
-            self.pen.rectangle((left, y, left + 1, self.top), fill=_LOOP)
+            self.pen.rectangle((left, y, left + 1, self.top), fill=LOOP)
             if self.score.bar_rows * self.row_width >= 64:  # between two bar numbers
-                self.pen.text((left + 28, self.ruler + 8), "loop", fill=_LOOP, font=_font(12))
+                self.pen.text((left + 28, self.ruler + 8), "loop", fill=LOOP, font=font(12))
         if end == stop:
-            self.pen.rectangle((right - 1, y, right, self.top), fill=_LOOP)
+            self.pen.rectangle((right - 1, y, right, self.top), fill=LOOP)
