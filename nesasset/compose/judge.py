@@ -2,8 +2,7 @@
 
 The surprise is the model's, which reads the rows without a plan.
 The seam: rows before the loop's end, then its first rows. The interior: the same at bar lines inside. The plan, the
-recall, the loop's length and the bars remaining are hidden: what counts is how well the notes join, not whether a bar has
-been heard before, which bars inside a piece have more often than its beginning. Bits a row, cells only.
+loop's length and the bars remaining are hidden, so that only the notes speak. Bits a row, cells only.
 """
 
 from __future__ import annotations
@@ -13,13 +12,24 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nesasset.features import COLUMN, FEATURES, NO_SLOT, SLOT_FEATURES, forget_plan, forget_recall, history_features
+from nesasset.features import (
+    COLUMN,
+    FEATURES,
+    NO_SLOT,
+    RECALL,
+    SLOT_FEATURES,
+    STRENGTH,
+    forget_plan,
+    history_features,
+    recalled,
+)
 from nesasset.model import Model
+from nesasset.recall import recall_song
 from nesasset.vocabulary import CONTROLS, HOLD_ID, ONSET_ID, UNKNOWN_REMAINING
 
 FEW_NOTES: Final = 8  # of a piece of four bars or more, two a bar below
 STUCK_BARS: Final = 8
-CONTEXT_ROWS: Final = 64
+CONTEXT_ROWS: Final = 128  # half a piece: with less a beginning that the piece has prepared looks like chance
 JUDGED_ROWS: Final = 32
 INTERIOR_PLACES: Final = 2
 
@@ -86,7 +96,10 @@ def surprisal(
         token[:, COLUMN["bars_remaining"]] = UNKNOWN_REMAINING
         ids[window], seen_slots[window] = token, token_slots
         force[window], played[window] = twice[here], twice_slots[here]
-    forget_recall(ids, seen_slots)
+    for window in range(len(windows)):  # each recalls itself alone: across the seam the whole piece has been heard before
+        rows, ids[window, :, STRENGTH : STRENGTH + 4] = recall_song(force[window], bar_rows)
+        recall = recalled(force[window], played[window], rows)
+        ids[window, :, RECALL : RECALL + 4], seen_slots[window, :, 9:] = recall
     told = np.array(controls, dtype=np.int64).copy()
     told[list(CONTROLS).index("loop_bars")] = 0
     song = model.song(told[None], pulse[None], noise[None]).repeat(len(windows))
