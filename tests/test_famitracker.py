@@ -254,14 +254,22 @@ def silent(frame: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
 
 
 def without_approximations(score: Score) -> Score:
-    """Return the score without what a tracker plays only nearly: volumes of notes, slides, vibrato."""
+    """Return the score without what a tracker plays only nearly.
+
+    Volumes of notes, slides and vibrato; delays that may push a note of the intro into the loop; and arpeggios that turn
+    on a note held through the whole loop: the tracker turns them on, the driver begins them anew with each pass.
+    """
     voices = {
         voice: tuple(
             replace(cell, volume=15, slide=0) if isinstance(cell, Note) else cell for cell in score.voices[voice]
         )
         for voice in VOICES
     }
-    return replace(score, voices=voices, instruments=tuple(replace(entry, vibrato=None) for entry in score.instruments))
+    instruments = tuple(replace(entry, vibrato=None) for entry in score.instruments)
+    if score.loop is not None and any(set(cells[slice(*score.loop)]) == {HOLD} for cells in score.voices.values()):
+        instruments = tuple(replace(entry, arpeggio_loop=None) for entry in instruments)
+    delays = {} if score.loop is not None and score.loop[0] else score.delays
+    return replace(score, voices=voices, instruments=instruments, delays=delays)
 
 
 @given(idiomatic_scores(max_rows=10).map(without_approximations))

@@ -183,7 +183,7 @@ def chip_states(log, samples, voice):
     """Return what the chip plays in the last cycle of samples, in the form of `sounds`."""
     cycles = vgm.sample_cycles(np.array(samples, dtype=np.int64) + 1, CPU_CLOCK_HZ) - 1
     trace = run(Writes(log.cycles, log.addresses, log.values, (0, int(cycles[-1]) + 1)))
-    channel = trace.channels[voice]
+    channel = trace[voice]
     at = np.searchsorted(channel.starts, cycles, side="right") - 1
     volumes, timbres, periods = channel.amplitudes[at], channel.sequences[at], channel.periods[at].astype(np.int64)
     if voice == "NO":
