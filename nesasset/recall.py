@@ -81,18 +81,19 @@ class Recall:
 
 
 def recall_song(cells: NDArray[np.integer], bar_rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return what `Recall` says before each row of a piece.
+    """Return what `Recall` says before each row of a piece, or of several of one length.
 
     Args:
-        cells: (n, 4).
+        cells: (n, 4) or (n_pieces, n, 4).
         bar_rows: Rows of a bar.
 
     Returns:
-        Rows and strengths, each of shape (n, 4).
+        Rows and strengths, each of the shape of `cells`.
     """
-    rows, strength = np.empty((len(cells), 4), dtype=np.int64), np.empty((len(cells), 4), dtype=np.int64)
-    recall = Recall(1, bar_rows)
-    for row, here in enumerate(cells):
-        rows[row], strength[row] = recall.rows[0], recall.strength[0]
-        recall.add(here[None])
-    return rows, strength
+    pieces = cells.reshape(-1, *cells.shape[-2:])
+    rows, strength = np.empty(pieces.shape, dtype=np.int64), np.empty(pieces.shape, dtype=np.int64)
+    recall = Recall(len(pieces), bar_rows)
+    for row in range(pieces.shape[1]):
+        rows[:, row], strength[:, row] = recall.rows, recall.strength
+        recall.add(pieces[:, row])
+    return rows.reshape(cells.shape), strength.reshape(cells.shape)

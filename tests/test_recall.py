@@ -71,7 +71,10 @@ def test_pieces_side_by_side_do_not_mix() -> None:
     together = Recall(3, 12)
     for row in range(40):
         together.add(cells[:, row])
+    rows, strength = recall_song(cells, 12)
     for piece in range(3):
+        assert (recall_song(cells[piece], 12)[0] == rows[piece]).all()
+        assert (recall_song(cells[piece], 12)[1] == strength[piece]).all()
         alone = Recall(1, 12)
         for row in range(40):
             alone.add(cells[piece, row][None])

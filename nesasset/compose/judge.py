@@ -96,10 +96,9 @@ def surprisal(
         token[:, COLUMN["bars_remaining"]] = UNKNOWN_REMAINING
         ids[window], seen_slots[window] = token, token_slots
         force[window], played[window] = twice[here], twice_slots[here]
-    for window in range(len(windows)):  # each recalls itself alone: across the seam the whole piece has been heard before
-        rows, ids[window, :, STRENGTH : STRENGTH + 4] = recall_song(force[window], bar_rows)
-        recall = recalled(force[window], played[window], rows)
-        ids[window, :, RECALL : RECALL + 4], seen_slots[window, :, 9:] = recall
+    # A window recalls itself alone: across the seam the whole piece has been heard before.
+    rows, ids[:, :, STRENGTH : STRENGTH + 4] = recall_song(force, bar_rows)
+    ids[:, :, RECALL : RECALL + 4], seen_slots[:, :, 9:] = recalled(force, played, rows)
     told = np.array(controls, dtype=np.int64).copy()
     told[list(CONTROLS).index("loop_bars")] = 0
     song = model.song(told[None], pulse[None], noise[None]).repeat(len(windows))
