@@ -9,6 +9,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 CPU_CLOCK_HZ = 1_789_773  # NTSC 2A03: 236.25 MHz / 132 = 1 789 772.73, written 1789773 in every file format
+# By the regions of register logs: PAL 26.6017125 MHz / 16, Dendy 26.6017125 MHz / 15, in whole hertz as files have them.
+CLOCKS_HZ = {"ntsc": CPU_CLOCK_HZ, "pal": 1_662_607, "dendy": 1_773_447}
 FRAME_RATE_HZ = 60  # frames of our scores and files; the console's own 60.0988 Hz is a property of the data only
 
 VOICES = ("P1", "P2", "TR", "NO")  # nesmdb's keys

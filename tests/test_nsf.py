@@ -24,6 +24,7 @@ from nesasset.errors import FormatError
 from nesasset.formats import nes_player, nsf
 from nesasset.formats.nes_player import font, stream
 from nesasset.register_log import APU_REGISTERS, RegisterLog
+from nesasset.units import CLOCKS_HZ
 
 ROOT = Path(__file__).parent.parent
 PLAYER = ROOT / "nesasset" / "formats" / "nes_player"
@@ -434,7 +435,7 @@ def test_libgme_plays_the_samples(libgme) -> None:
     log = made_log(writes, 600, memory=b"\xff" * 8 + b"\0" * 9)
     sound = libgme(nsf.dumps([log]), 2)
     cycles = 17 * 8 * 54  # bytes, bits, cycles of a bit at rate 15
-    assert abs(1200 * np.log2(pitch_hz(sound[22_050:44_100], 44_100) / (stream.CLOCKS_HZ["ntsc"] / cycles))) < 5
+    assert abs(1200 * np.log2(pitch_hz(sound[22_050:44_100], 44_100) / (CLOCKS_HZ["ntsc"] / cycles))) < 5
 
 
 def write_package() -> None:

@@ -20,6 +20,7 @@ from nesasset.driver import drive
 from nesasset.errors import FormatError, RegisterLogError
 from nesasset.formats import vgm
 from nesasset.register_log import APU_REGISTERS, RegisterLog
+from nesasset.units import CLOCKS_HZ
 
 ADDRESSES = sorted(APU_REGISTERS)
 
@@ -47,7 +48,7 @@ def logs(draw, rates=(60.0, 50.0)):
         n_frames,
         loop=draw(st.none() | st.integers(0, n_frames - 1).map(lambda start: (start, n_frames))),
         frame_rate_hz=draw(st.sampled_from(rates)),
-        region=draw(st.sampled_from(list(vgm.CLOCKS_HZ))),
+        region=draw(st.sampled_from(list(CLOCKS_HZ))),
         memory=draw(st.binary(max_size=80)),
     )
 
@@ -190,10 +191,10 @@ def test_what_stands_after_the_loop_is_left_out():
     assert play(vgm.dumps(log), passes=2)[:2] == ([(0, 0x4000, 1), (5 * 735, 0x4000, 1)], 10 * 735)
 
 
-@pytest.mark.parametrize("region", list(vgm.CLOCKS_HZ))
+@pytest.mark.parametrize("region", list(CLOCKS_HZ))
 def test_cycles_are_kept_to_a_sample(region):
     """A log with cycles is written in its own time, less than a sample early and never late."""
-    clock = vgm.CLOCKS_HZ[region]
+    clock = CLOCKS_HZ[region]
     rng = np.random.default_rng(1)
     cycles = np.sort(rng.integers(0, 20 * clock, 500))
     frames = vgm.cycle_frames(cycles, clock, 60.0)
@@ -387,7 +388,7 @@ def test_a_write_at_the_very_end_of_a_loop_is_its_last():
     """What is written just before the jump back belongs to the loop, at the end of its last frame."""
     log = vgm.loads(make_file(bytes.fromhex("B4 00 01 62 B4 00 02 66"), loop_at=0), "x")
     assert (log.loop, log.n_frames) == ((0, 1), 1)
-    assert vgm.cycle_samples(log.cycles, vgm.CLOCKS_HZ["ntsc"]).tolist() == [0, 734]
+    assert vgm.cycle_samples(log.cycles, CLOCKS_HZ["ntsc"]).tolist() == [0, 734]
 
 
 def wait(samples):
@@ -440,10 +441,10 @@ def test_sample_memory_from_other_addresses(start, content, memory):
     assert vgm.loads(make_file(block + b"\x62\x66"), "x").memory == bytes.fromhex(memory)
 
 
-@given(samples=st.lists(st.integers(0, 3000), max_size=60).map(sorted), region=st.sampled_from(list(vgm.CLOCKS_HZ)))
+@given(samples=st.lists(st.integers(0, 3000), max_size=60).map(sorted), region=st.sampled_from(list(CLOCKS_HZ)))
 def test_cycles_and_samples_are_inverse(samples, region):
     """Cycles of samples never fall, and lie in their samples."""
-    clock = vgm.CLOCKS_HZ[region]
+    clock = CLOCKS_HZ[region]
     cycles = vgm.sample_cycles(np.array(samples, dtype=np.int64), clock)
     assert (np.diff(cycles) >= 0).all()
     assert vgm.cycle_samples(cycles, clock).tolist() == samples
@@ -453,8 +454,8 @@ def test_cycles_and_samples_are_inverse(samples, region):
 def test_frames_of_cycles_at_their_borders(rate):
     """The first cycle of a frame is in it, the one before is not."""
     starts = frame_cycles(np.arange(1, 4000), rate)
-    assert vgm.cycle_frames(starts, vgm.CLOCKS_HZ["ntsc"], rate).tolist() == list(range(1, 4000))
-    assert vgm.cycle_frames(starts - 1, vgm.CLOCKS_HZ["ntsc"], rate).tolist() == list(range(3999))
+    assert vgm.cycle_frames(starts, CLOCKS_HZ["ntsc"], rate).tolist() == list(range(1, 4000))
+    assert vgm.cycle_frames(starts - 1, CLOCKS_HZ["ntsc"], rate).tolist() == list(range(3999))
 
 
 # What is refused

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from nesasset.units import CPU_CLOCK_HZ
+from nesasset.units import CLOCKS_HZ
 
 # Output of the pulse sequencer, step 0 first, as heard after a phase reset. "APU Pulse", column "output waveform".
 DUTY_SEQUENCES: Final = (
@@ -59,9 +59,9 @@ class Console:
 
 # A Dendy has the clock of its own and the NTSC chip's tables. The keys are those of `RegisterLog.region`.
 CONSOLES: Final = {
-    "ntsc": Console(CPU_CLOCK_HZ, NOISE_PERIOD_CYCLES, _NTSC_DMC_CYCLES, (FOUR_STEP, FIVE_STEP)),
-    "pal": Console(1_662_607, _PAL_NOISE_CYCLES, _PAL_DMC_CYCLES, (_PAL_FOUR_STEP, _PAL_FIVE_STEP)),
-    "dendy": Console(1_773_448, NOISE_PERIOD_CYCLES, _NTSC_DMC_CYCLES, (FOUR_STEP, FIVE_STEP)),
+    "ntsc": Console(CLOCKS_HZ["ntsc"], NOISE_PERIOD_CYCLES, _NTSC_DMC_CYCLES, (FOUR_STEP, FIVE_STEP)),
+    "pal": Console(CLOCKS_HZ["pal"], _PAL_NOISE_CYCLES, _PAL_DMC_CYCLES, (_PAL_FOUR_STEP, _PAL_FIVE_STEP)),
+    "dendy": Console(CLOCKS_HZ["dendy"], NOISE_PERIOD_CYCLES, _NTSC_DMC_CYCLES, (FOUR_STEP, FIVE_STEP)),
 }
 
 MIN_PULSE_PERIOD: Final = 8  # below it the pulse channels are silent

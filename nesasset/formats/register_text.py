@@ -32,9 +32,9 @@ from numpy.typing import NDArray
 from nesasset.apu.writes import MAX_FRAME_RATE_HZ, MIN_FRAME_RATE_HZ
 from nesasset.errors import FormatError, RegisterLogError, did_you_mean, out_of_range
 from nesasset.formats import files
-from nesasset.formats.vgm import CLOCKS_HZ, cycle_frames
+from nesasset.formats.vgm import cycle_frames
 from nesasset.register_log import APU_REGISTERS, MAX_MEMORY, RegisterLog
-from nesasset.units import FRAME_RATE_HZ
+from nesasset.units import CLOCKS_HZ, FRAME_RATE_HZ
 
 MAX_CHARACTERS: Final = 16 * 1024 * 1024  # an hour at 200 writes a second, cycles included
 FIRST_LINE: Final = "nesasset register log 1"

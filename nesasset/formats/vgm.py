@@ -27,15 +27,13 @@ from numpy.typing import NDArray
 from nesasset.apu.writes import MAX_FRAME_RATE_HZ, MIN_FRAME_RATE_HZ, WRITE_SPACING_CYCLES
 from nesasset.errors import FormatError, RegisterLogError, out_of_range
 from nesasset.register_log import APU_REGISTERS, MAX_MEMORY, RegisterLog
-from nesasset.units import CPU_CLOCK_HZ
+from nesasset.units import CLOCKS_HZ
 
 MAX_BYTES: Final = 16 * 1024 * 1024  # unpacked; an hour of busy music has about 6 MiB
 MAX_SAMPLES: Final = 0xFFFF_FFFF  # the header's field, 27 hours
 SAMPLE_RATE_HZ: Final = 44_100
 MIN_LOOP_SAMPLES: Final = 5  # a shorter one would need frames of more than 10 kHz
 
-# NESdev wiki, page "Cycle reference chart", in whole hertz as the file has them.
-CLOCKS_HZ: Final = {"ntsc": CPU_CLOCK_HZ, "pal": 1_662_607, "dendy": 1_773_447}
 _CLOCK_TOLERANCE: Final = 0.002  # NTSC and Dendy are 0.9 % apart
 
 _VERSION: Final = 0x161

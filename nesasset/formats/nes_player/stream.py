@@ -20,6 +20,7 @@ import numpy as np
 from nesasset.apu.writes import MAX_FRAME_RATE_HZ, MIN_FRAME_RATE_HZ
 from nesasset.errors import FormatError, out_of_range
 from nesasset.register_log import RegisterLog
+from nesasset.units import CLOCKS_HZ
 
 MAX_SONGS: Final = 255  # a byte, one of its values being none
 MAX_FRAMES: Final = 2**22  # of a song; 19 hours, and a bound on time and memory here
@@ -38,7 +39,6 @@ SILENCE: Final = bytes([0x15, 0x00, END])  # after the end of a log without a lo
 # of bank, four passages that begin and four that end. A frame that has more than three quarters of its time for this has none for anything else.
 CYCLES_OF_A_CALL: Final = 900
 CYCLES_OF_A_WRITE: Final = 32
-CLOCKS_HZ: Final = {"ntsc": 1_789_773, "pal": 1_662_607, "dendy": 1_773_447}  # NESdev wiki, "Cycle reference chart"
 
 # How many places a search looks at: the longest earlier passage is rarely missed, and time stays bounded.
 _GRAM: Final = 3
