@@ -21,6 +21,7 @@ from nesasset.recall import N_STRENGTHS
 from nesasset.vocabulary import EXACT, HEAD_ORDER, HOLD_ID, N_CELLS, ONSET_ID, PALETTE_SLOTS, PLAN_CLASSES, SILENT
 
 BLOCKED = -1e9
+SLOT_VOICE_NAMES = ("P1", "P2", "NO")  # of the columns of slots
 
 SONG_INPUTS = (
     "controls",  # (B, n_controls) int64
@@ -239,9 +240,6 @@ class RowGraph(nn.Module):
         )
 
 
-SLOT_VOICE_ORDER = ("P1", "P2", "NO")
-
-
 def _scaled(qkv: nn.Linear, width: int) -> nn.Linear:
     """Return a projection with the scale of attention in its queries."""
     out = nn.Linear(qkv.in_features, qkv.out_features, bias=False)
@@ -276,7 +274,7 @@ def _tables(net: RowModel) -> dict[str, Tensor]:
     slot_last += head.slot_rank[:, None]
     rank = [*slot_kind.flatten(1, 2), *slot_recall.flatten(1, 2), *slot_last]
     context = [table.weight for table in head.reference] + [table.weight for table in head.kind]
-    voices, sounding_voices = ("P1", "P2", "TR", "NO"), SLOT_VOICE_ORDER
+    voices = ("P1", "P2", "TR", "NO")
 
     def columns(*names: str, of: tuple[str, ...] = voices) -> Tensor:
         return torch.tensor([COLUMN[f"{name}_{voice}"] for name in names for voice in of])
@@ -299,7 +297,7 @@ def _tables(net: RowModel) -> dict[str, Tensor]:
         "context_columns": columns("reference", "class"),
         "context_table": torch.cat(context),  # (4 * cells + 4 * kinds, W)
         "context_starts": starts(context),
-        "slot_class_columns": columns("class", "strength", of=sounding_voices),
+        "slot_class_columns": columns("class", "strength", of=SLOT_VOICE_NAMES),
         "rank_table": torch.cat(rank),  # (3 * kinds * 17 + 3 * strengths * 17 + 3 * 17, 16)
         "rank_starts": starts(rank),
         "free": free,

@@ -38,3 +38,16 @@ def run_python(tmp_path: Path):
         )
 
     return run
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command line and return exit code, standard output and standard error."""
+    from nesasset import cli
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = cli.main(arguments)
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return run

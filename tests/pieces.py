@@ -1,4 +1,4 @@
-"""Small original pieces as scores, and stand-ins for the composer that play them. No test is in here.
+"""Small original pieces as scores, stand-ins for the composer that play them, and logs written by hand. No test is in here.
 
 The composers are importable by name, so that worker processes can use them.
 """
@@ -6,8 +6,12 @@ The composers are importable by name, so that worker processes can use them.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+
+import numpy as np
 
 from nesasset.compose.controls import Controls
+from nesasset.register_log import RegisterLog
 from nesasset.score import HOLD, REST, Cell, Instrument, Note, Score
 from nesasset.themes import theme as find_theme
 from nesasset.units import VOICES
@@ -98,3 +102,19 @@ def compose_slowly(theme: str, seed: int, controls: Controls) -> Score:
     if seed:
         time.sleep(60)
     return compose(theme, seed, controls)
+
+
+Write = tuple[int, int, int]
+
+
+def make_log(writes: Sequence[Write], n_frames: int, loop: tuple[int, int] | None = None, **more) -> RegisterLog:
+    """Return a log of (frame, address, value), with more of RegisterLog's fields by name."""
+    frames, addresses, values = zip(*writes, strict=True) if writes else ((), (), ())
+    return RegisterLog(
+        np.array(frames, dtype=np.int64),
+        np.array(addresses, dtype=np.uint16),
+        np.array(values, dtype=np.uint8),
+        n_frames,
+        loop,
+        **more,
+    )

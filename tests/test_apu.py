@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pieces import Write, make_log
 
 from nesasset.apu import filters, mixer
 from nesasset.apu.chip import (
@@ -35,21 +36,6 @@ from nesasset.driver import pitch_to_period
 from nesasset.errors import RegisterLogError
 from nesasset.register_log import RegisterLog
 from nesasset.units import CPU_CLOCK_HZ, PITCH_RANGES
-
-Write = tuple[int, int, int]
-
-
-def make_log(writes: Sequence[Write], n_frames: int, loop: tuple[int, int] | None = None) -> RegisterLog:
-    """Return a log of (frame, address, value)."""
-    frames, addresses, values = zip(*writes, strict=True) if writes else ((), (), ())
-    return RegisterLog(
-        np.array(frames, dtype=np.int64),
-        np.array(addresses, dtype=np.uint16),
-        np.array(values, dtype=np.uint8),
-        n_frames,
-        loop,
-    )
-
 
 # The second implementation: the chip cycle by cycle, as the NESdev wiki tells it, with its own tables.
 

@@ -32,18 +32,6 @@ def place(tmp_path: Path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def run(capsys):
-    """Run the command line and return exit code, standard output and standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = cli.main(arguments)
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return run
-
-
-@pytest.fixture
 def score(place: Path) -> Score:
     score = pieces.loop_score()
     score_json.save(score, place / "score.json")

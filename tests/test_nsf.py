@@ -34,22 +34,6 @@ py65 = pytest.importorskip("py65", reason="py65, a 6502 for tests, is not instal
 from console_6502 import NsfMachine, Write  # noqa: E402
 
 
-def made_log(
-    writes: list[Write], n_frames: int, loop: tuple[int, int] | None = None, rate: float = 60.0, **more
-) -> RegisterLog:
-    """Return a log of (frame, address, value)."""
-    frames, addresses, values = zip(*writes, strict=True) if writes else ((), (), ())
-    return RegisterLog(
-        np.array(frames, dtype=np.int64),
-        np.array(addresses, dtype=np.uint16),
-        np.array(values, dtype=np.uint8),
-        n_frames,
-        loop,
-        rate,
-        **more,
-    )
-
-
 def random_log(seed: int, n_frames: int, loop: tuple[int, int] | None, n_writes: int = 8, alphabet: int = 256) -> RegisterLog:
     """Return a log with frames of 0 to n_writes writes; a small alphabet makes it repeat itself."""
     random = np.random.default_rng(seed)
@@ -60,7 +44,7 @@ def random_log(seed: int, n_frames: int, loop: tuple[int, int] | None, n_writes:
         if random.random() < 0.6
         for _ in range(random.integers(n_writes + 1))
     ]
-    return made_log(writes, n_frames, loop)
+    return pieces.make_log(writes, n_frames, loop)
 
 
 def crowded_log(n_frames: int, n_writes: int) -> RegisterLog:
@@ -140,7 +124,7 @@ def test_the_player_plays_any_log(seed: int, n_frames: int, loop, n_writes: int,
 def test_songs_that_cross_banks_and_share_passages() -> None:
     """Three songs over many banks, two of them alike, are each played whole, whatever song came before."""
     noise = random_log(3, 400, (100, 400), n_writes=40)
-    half = made_log([w for w in expected(noise, 300) if w[0] < 300], 300, (0, 300))
+    half = pieces.make_log([w for w in expected(noise, 300) if w[0] < 300], 300, (0, 300))
     logs = [noise, COMPOSED["loop"], half]
     data = nsf.dumps(logs)
     assert len(data) > 0x80 + 4 * 0x1000
@@ -262,15 +246,15 @@ def test_version_1_has_no_metadata() -> None:
 
 def test_rate_and_region_reach_the_header() -> None:
     """A PAL log of 50 frames a second becomes a PAL file with its period."""
-    data = nsf.dumps([made_log([(0, 0x4015, 15)], 9, rate=50.0, region="pal")])
+    data = nsf.dumps([pieces.make_log([(0, 0x4015, 15)], 9, frame_rate_hz=50.0, region="pal")])
     assert struct.unpack("<H", data[0x78:0x7A]) == (20000,)
     assert data[0x7A] == 1
 
 
 def test_sample_memory_lies_where_the_chip_reads_it() -> None:
     """Init maps each song's sample memory to $C000, filled up with zeros; equal memories are stored once."""
-    first = made_log([(0, 0x4015, 0x1F)], 9, memory=bytes(range(256)) * 20)
-    second = made_log([(0, 0x4015, 0x10)], 9, memory=b"\x55" * 0x4000)
+    first = pieces.make_log([(0, 0x4015, 0x1F)], 9, memory=bytes(range(256)) * 20)
+    second = pieces.make_log([(0, 0x4015, 0x10)], 9, memory=b"\x55" * 0x4000)
     data = nsf.dumps([COMPOSED["loop"], first, second, first])
     machine = NsfMachine(data)
     for song, log in ((1, first), (2, second), (3, first)):
@@ -302,18 +286,18 @@ REFUSED = {
     "loops must be between 1 and 1000, not 0": {"loops": 0},
     "fade_ms must be between 0 and 600000, not -1": {"fade_ms": -1},
     "all songs of one file must have the same frames a second, but song 1 has 60.0 and song 2 has 50.0; write two files": {
-        "logs": [COMPOSED["loop"], made_log([], 1, rate=50.0)]
+        "logs": [COMPOSED["loop"], pieces.make_log([], 1, frame_rate_hz=50.0)]
     },
     "all songs of one file must have the same region, but song 1 has ntsc and song 2 has pal; write two files": {
-        "logs": [COMPOSED["loop"], made_log([], 1, region="pal")]
+        "logs": [COMPOSED["loop"], pieces.make_log([], 1, region="pal")]
     },
-    "an NSF is for NTSC or PAL, not 'dendy'; write another format": {"logs": [made_log([], 1, region="dendy")]},
+    "an NSF is for NTSC or PAL, not 'dendy'; write another format": {"logs": [pieces.make_log([], 1, region="dendy")]},
     "song 1 writes 700 registers in frame 3, and at 60 frames a second the console's CPU has time for 671; thin the log out": {
-        "logs": [made_log([(3, 0x4011, 0)] * 700, 9)]
+        "logs": [pieces.make_log([(3, 0x4011, 0)] * 700, 9)]
     },
-    "frame_rate_hz must be between 1.0 and 10000.0, not nan": {"logs": [made_log([], 1, rate=float("nan"))]},
-    "frames a second of an NSF must be between 15.26 and 10000, not 10.0": {"logs": [made_log([], 1, rate=10.0)]},
-    "the number of frames of song 1 must be between 1 and 4194304, not 1000000000000": {"logs": [made_log([], 10**12)]},
+    "frame_rate_hz must be between 1.0 and 10000.0, not nan": {"logs": [pieces.make_log([], 1, frame_rate_hz=float("nan"))]},
+    "frames a second of an NSF must be between 15.26 and 10000, not 10.0": {"logs": [pieces.make_log([], 1, frame_rate_hz=10.0)]},
+    "the number of frames of song 1 must be between 1 and 4194304, not 1000000000000": {"logs": [pieces.make_log([], 10**12)]},
     "an NSF holds 1 MiB, and these 1 songs need more; put them into several files, or shorten them": {"logs": [HUGE]},
 }
 
@@ -328,7 +312,7 @@ def test_what_no_nsf_can_hold_is_refused(message: str) -> None:
 
 def test_255_songs() -> None:
     """A pack may have 255 songs; the last one plays."""
-    logs = [made_log([(0, 0x4000, number)], 5) for number in range(255)]
+    logs = [pieces.make_log([(0, 0x4000, number)], 5) for number in range(255)]
     writes, _ = NsfMachine(nsf.dumps(logs)).perform(254, 3)
     assert writes == [(0, 0x4000, 254)]
 
@@ -355,7 +339,7 @@ def melody() -> RegisterLog:
         period, frame = periods[number % 7], 6 + 30 * number
         on, off, low = ((0x4000, 0xBC), (0x4000, 0xB0), 0x4002) if number % 2 else ((0x4008, 0xFF), (0x4008, 0x80), 0x400A)
         writes += [(frame, *on), (frame, low, period & 255), (frame, low + 1, 8 | period >> 8), (frame + 20, *off)]
-    return made_log(writes, 6 + 30 * 80, (0, 6 + 30 * 80))
+    return pieces.make_log(writes, 6 + 30 * 80, (0, 6 + 30 * 80))
 
 
 def onsets(samples: np.ndarray, rate: int) -> np.ndarray:
@@ -432,7 +416,7 @@ def our_melody() -> np.ndarray:
 def test_libgme_plays_the_samples(libgme) -> None:
     """A looped sample of 8 rising and 9 falling bytes sounds in libgme at the pitch that its length and rate give."""
     writes = [(0, 0x4010, 0x4F), (0, 0x4011, 0), (0, 0x4012, 0), (0, 0x4013, 1), (0, 0x4015, 0x1F)]
-    log = made_log(writes, 600, memory=b"\xff" * 8 + b"\0" * 9)
+    log = pieces.make_log(writes, 600, memory=b"\xff" * 8 + b"\0" * 9)
     sound = libgme(nsf.dumps([log]), 2)
     cycles = 17 * 8 * 54  # bytes, bits, cycles of a bit at rate 15
     assert abs(1200 * np.log2(pitch_hz(sound[22_050:44_100], 44_100) / (CLOCKS_HZ["ntsc"] / cycles))) < 5

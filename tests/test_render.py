@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from numpy.typing import NDArray
-from pieces import loop_score
+from pieces import Write, loop_score, make_log
 from strategies import scores
 
 from nesasset.apu.chip import run
@@ -26,14 +25,7 @@ from nesasset.register_log import RegisterLog
 from nesasset.render import play_loops, render
 from nesasset.score import HOLD, REST, Instrument, Note, Score
 
-Write = tuple[int, int, int]
-
 START: list[Write] = [(0, 0x4015, 0x0F), (0, 0x4017, 0x40), (0, 0x4001, 8), (0, 0x4005, 8)]
-
-
-def make_log(writes: Sequence[Write], n_frames: int, loop: tuple[int, int] | None = None) -> RegisterLog:
-    frames, addresses, values = (np.array(column) for column in zip(*sorted(writes, key=lambda w: w[0]), strict=True))
-    return RegisterLog(frames, addresses.astype(np.uint16), values.astype(np.uint8), n_frames, loop)
 
 
 def periodic_log() -> RegisterLog:
@@ -45,7 +37,7 @@ def periodic_log() -> RegisterLog:
     for frame in range(0, 640, 16):
         writes += [(frame, 0x4000, 0x70 | (frame // 16) % 13 + 3), (frame + 5, 0x4004, 0xB0 | (frame // 16) % 7)]
     writes += [(0, 0x4002, 40), (0, 0x4003, 8), (0, 0x4006, 40), (0, 0x4007, 8)]
-    return make_log(writes, 640, (0, 640))
+    return make_log(sorted(writes, key=lambda write: write[0]), 640, (0, 640))
 
 
 def largest_step(samples: NDArray[np.int16]) -> float:

@@ -16,7 +16,7 @@ from nesasset.formats.nes_player import font, stream
 
 pytest.importorskip("py65", reason="py65, a 6502 for tests, is not installed")
 from console_6502 import RomMachine
-from test_nsf import COMPOSED, compare_by_ear, crowded_log, expected, made_log, melody, two_loops
+from test_nsf import COMPOSED, compare_by_ear, crowded_log, expected, melody, two_loops
 
 A, B, SELECT, START, UP, DOWN, LEFT, RIGHT = (1 << bit for bit in range(8))
 NESTOPIA = Path("/usr/lib/x86_64-linux-gnu/libretro/nestopia_libretro.so")
@@ -148,7 +148,7 @@ def test_a_held_direction_repeats() -> None:
 
 def test_the_chosen_song_plays_and_is_marked() -> None:
     """A begins the chosen song, silenced registers first; B stops it, and the mark goes with it."""
-    first, second = made_log([(0, 0x4000, 0x31)], 9, (0, 9)), made_log([(0, 0x4004, 0x32)], 9, (0, 9))
+    first, second = pieces.make_log([(0, 0x4000, 0x31)], 9, (0, 9)), pieces.make_log([(0, 0x4004, 0x32)], 9, (0, 9))
     machine = RomMachine(rom.dumps([first, second]))
     press(machine, DOWN)
     machine.writes = []
@@ -168,7 +168,7 @@ def test_the_chosen_song_plays_and_is_marked() -> None:
 
 def test_meters_show_the_volumes() -> None:
     """Each meter shows its channel's volume in four tiles and falls step by step when the channel is switched off."""
-    log = made_log(
+    log = pieces.make_log(
         [(0, 0x4015, 0x0F), (0, 0x4000, 0x3F), (0, 0x4004, 0x36), (0, 0x4008, 0xFF), (0, 0x400C, 0x30), (40, 0x4015, 0)], 99
     )
     machine = RomMachine(rom.dumps([log]))
@@ -210,12 +210,12 @@ def test_header(filler: int, head: str) -> None:
 def test_pal_and_dendy_cartridges() -> None:
     """A log of 50 frames a second becomes a cartridge for the console of its region."""
     for region, timing in (("pal", 1), ("dendy", 3)):
-        assert rom.dumps([made_log([(0, 0x4000, 1)], 5, rate=50.0, region=region)])[12] == timing
+        assert rom.dumps([pieces.make_log([(0, 0x4000, 1)], 5, frame_rate_hz=50.0, region=region)])[12] == timing
 
 
 def test_255_songs() -> None:
     """All 255 songs of the largest pack are on its 26 pages, and the last one plays."""
-    logs = [made_log([(0, 0x4000, number)], 5) for number in range(255)]
+    logs = [pieces.make_log([(0, 0x4000, number)], 5) for number in range(255)]
     machine = RomMachine(rom.dumps(logs))
     press(machine, UP)
     assert machine.lines()[14] == "  > 255 SONG 255"
@@ -227,11 +227,11 @@ def test_255_songs() -> None:
 
 REFUSED = {
     "the number of songs must be between 1 and 255, not 0": [],
-    "a cartridge for ntsc plays 60.10 frames a second, not 50; write an NSF instead": [made_log([], 1, rate=50.0)],
-    "a cartridge for pal plays 50.01 frames a second, not 60; write an NSF instead": [made_log([], 1, region="pal")],
+    "a cartridge for ntsc plays 60.10 frames a second, not 50; write an NSF instead": [pieces.make_log([], 1, frame_rate_hz=50.0)],
+    "a cartridge for pal plays 50.01 frames a second, not 60; write an NSF instead": [pieces.make_log([], 1, region="pal")],
     "song 2 plays samples, for which these cartridges have no room; write an NSF instead": [
         COMPOSED["loop"],
-        made_log([(0, 0x4015, 0x1F)], 5),
+        pieces.make_log([(0, 0x4015, 0x1F)], 5),
     ],
     "a cartridge holds 1 MiB, and these 1 songs need more; put them into several files, or shorten them": [crowded_log(1050, 500)],
 }
@@ -317,7 +317,7 @@ def test_nestopia_hears_what_we_render(nestopia) -> None:
     from nesasset.render import render
 
     log = melody()
-    log = made_log(expected(log, 1200), 1200)
+    log = pieces.make_log(expected(log, 1200), 1200)
     console = nestopia(rom.dumps([log]))
     theirs = console.run(1230)
     assert len(theirs) == 1230 * 800  # this core runs 60 frames a second, not the console's 60.0988, at the console's pitch

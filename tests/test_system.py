@@ -12,24 +12,11 @@ from pathlib import Path
 import pytest
 
 import nesasset
-from nesasset import cli
 from nesasset.apu import extension
 from nesasset.model import DEFAULT_MODEL
 
 FAST = "nesasset.apu._fast"
 MODELS = Path(__file__).parent.parent / "models"
-
-
-@pytest.fixture
-def run(capsys):
-    """Run the command line and return exit code, standard output and standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = cli.main(arguments)
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return run
 
 
 @pytest.fixture

@@ -25,25 +25,13 @@ from nesasset.units import CLOCKS_HZ
 ADDRESSES = sorted(APU_REGISTERS)
 
 
-def make_log(writes, n_frames, **options):
-    """Make a log of (frame, address, value)."""
-    columns = list(zip(*writes, strict=True)) or [(), (), ()]
-    return RegisterLog(
-        frames=np.array(columns[0], dtype=np.int64),
-        addresses=np.array(columns[1], dtype=np.uint16),
-        values=np.array(columns[2], dtype=np.uint8),
-        n_frames=n_frames,
-        **options,
-    )
-
-
 @st.composite
 def logs(draw, rates=(60.0, 50.0)):
     """Draw a log without cycles that ends where its loop does."""
     n_frames = draw(st.integers(1, 200))
     write = st.tuples(st.integers(0, n_frames - 1), st.sampled_from(ADDRESSES), st.integers(0, 255))
     writes = sorted(draw(st.lists(write, max_size=40)), key=lambda entry: entry[0])
-    return make_log(
+    return pieces.make_log(
         writes,
         n_frames,
         loop=draw(st.none() | st.integers(0, n_frames - 1).map(lambda start: (start, n_frames))),
@@ -125,7 +113,7 @@ FILE = vgm.dumps(SONG, title="Caves", author="A", game="G", notes="N")
 
 def test_a_small_file_byte_for_byte():
     """Header, writes, waits, end command and tags stand where the specification has them."""
-    log = make_log([(0, 0x4015, 0x0F), (1, 0x4000, 0xB9)], 3, loop=(1, 3))
+    log = pieces.make_log([(0, 0x4015, 0x0F), (1, 0x4000, 0xB9)], 3, loop=(1, 3))
     data = vgm.dumps(log)
     texts = ["", "", "", "", "Nintendo Entertainment System", "", "", "", "", "", ""]
     tags = "\0".join([*texts, ""]).encode("utf-16-le")
@@ -172,7 +160,7 @@ def test_the_driver_restates_every_register_at_the_loop():
 
 def test_waits_never_add_up_rounding():
     """After an hour at 60.0988 Hz each write is still within half a sample of its frame."""
-    log = make_log([(frame, 0x4000, 0) for frame in range(0, 216_000, 997)], 216_000, frame_rate_hz=60.0988)
+    log = pieces.make_log([(frame, 0x4000, 0) for frame in range(0, 216_000, 997)], 216_000, frame_rate_hz=60.0988)
     writes, length, _ = play(vgm.dumps(log))
     frames = log.frames.tolist()
     assert all(abs(at - frame * 44_100 / 60.0988) <= 0.5 for (at, _, _), frame in zip(writes, frames, strict=True))
@@ -181,13 +169,13 @@ def test_waits_never_add_up_rounding():
 
 def test_long_waits_are_split():
     """A silence longer than one command can wait comes out whole."""
-    log = make_log([(0, 0x4000, 0), (5000, 0x4000, 1)], 10_000)
+    log = pieces.make_log([(0, 0x4000, 0), (5000, 0x4000, 1)], 10_000)
     assert play(vgm.dumps(log))[0][1][0] == 5000 * 735
 
 
 def test_what_stands_after_the_loop_is_left_out():
     """A write that is never heard is not in the file."""
-    log = make_log([(0, 0x4000, 1), (9, 0x4000, 2)], 10, loop=(0, 5))
+    log = pieces.make_log([(0, 0x4000, 1), (9, 0x4000, 2)], 10, loop=(0, 5))
     assert play(vgm.dumps(log), passes=2)[:2] == ([(0, 0x4000, 1), (5 * 735, 0x4000, 1)], 10 * 735)
 
 
@@ -241,7 +229,7 @@ def test_cycles_beside_their_frame_stay_on_their_side_of_the_loop():
 def test_logs_that_no_file_can_hold(change, message):
     """What the format cannot say is refused in one sentence."""
     with pytest.raises(RegisterLogError, match=message):
-        vgm.dumps(make_log([(0, 0x4000, 0)], **({"n_frames": 9} | change)))
+        vgm.dumps(pieces.make_log([(0, 0x4000, 0)], **({"n_frames": 9} | change)))
 
 
 def test_a_file_too_long_for_the_reader_is_not_written():
@@ -514,7 +502,7 @@ def test_files_that_are_refused(data, message):
 
 def test_a_file_cut_off_anywhere_is_refused():
     """No beginning of a file passes for the whole."""
-    data = vgm.dumps(make_log([(0, 0x4000, 1), (3, 0x4002, 2)], 9, loop=(3, 9), memory=b"\x55\xaa"), title="T")
+    data = vgm.dumps(pieces.make_log([(0, 0x4000, 1), (3, 0x4002, 2)], 9, loop=(3, 9), memory=b"\x55\xaa"), title="T")
     for size in range(len(data)):
         with pytest.raises(FormatError):
             vgm.loads(data[:size], "x")
@@ -522,7 +510,7 @@ def test_a_file_cut_off_anywhere_is_refused():
 
 def test_a_packed_file_cut_off_anywhere_is_refused():
     """No beginning of a packed file passes for the whole."""
-    data = vgm.dumps_vgz(make_log([(0, 0x4000, 1), (3, 0x4002, 2)], 9, loop=(3, 9)))
+    data = vgm.dumps_vgz(pieces.make_log([(0, 0x4000, 1), (3, 0x4002, 2)], 9, loop=(3, 9)))
     for size in range(len(data)):
         with pytest.raises(FormatError):
             vgm.loads(data[:size], "x")
@@ -580,7 +568,7 @@ def test_mutated_files_give_a_log_or_our_error(packed):
     rng = random.Random(2)
     messages = []
     small = vgm.dumps(
-        make_log(
+        pieces.make_log(
             [(frame, 0x4000 + frame % 4, frame) for frame in range(30)], 40, loop=(8, 40), memory=bytes(range(64))
         ),
         title="T",

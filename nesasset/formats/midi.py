@@ -231,7 +231,9 @@ def _audible_runs(volumes: tuple[int, ...]) -> Iterator[tuple[int, list[int]]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Event:
+class Event:
+    """One event of a track at its tick."""
+
     tick: int
     track: int
     status: int
@@ -256,14 +258,14 @@ def describe(path: str | os.PathLike[str]) -> MidiInfo:
 
 
 def _describe(data: bytes) -> MidiInfo:
-    ticks_per_beat, tracks = _tracks(data)
+    ticks_per_beat, tracks = read_tracks(data)
     names: dict[int, str] = {}
     notes: dict[int, list[int]] = {}  # track: count, lowest, highest
     tempos: list[tuple[int, int]] = []  # tick, microseconds a beat
     marks: dict[str, int] = {}
     end = 0
     for index, track in enumerate(tracks):
-        for event in _events(track, index):
+        for event in read_events(track, index):
             end = max(end, event.tick)
             if event.status & 0xF0 == 0x90 and event.data[1] > 0:
                 found = notes.setdefault(index, [0, 127, 0])
@@ -280,7 +282,7 @@ def _describe(data: bytes) -> MidiInfo:
     start, stop = marks.get("loopstart", marks.get("cc111")), marks.get("loopend", end)
     loop = None if start is None or stop <= start else (start, stop)
     moments = [end, *(loop or ())]
-    seconds = dict(zip(sorted(moments), _seconds(sorted(moments), tempos, ticks_per_beat), strict=True))
+    seconds = dict(zip(sorted(moments), to_seconds(sorted(moments), tempos, ticks_per_beat), strict=True))
     if seconds[end] > MAX_SECONDS:
         raise FormatError(
             f"a MIDI file must last at most {MAX_SECONDS} seconds, not {seconds[end]:.0f}; it may be damaged"
@@ -295,7 +297,7 @@ def _describe(data: bytes) -> MidiInfo:
     )
 
 
-def _seconds(ticks: list[int], tempos: list[tuple[int, int]], ticks_per_beat: int | Fraction) -> Iterator[float]:
+def to_seconds(ticks: list[int], tempos: list[tuple[int, int]], ticks_per_beat: int | Fraction) -> Iterator[float]:
     """Yield the time of each tick, rising, under a tempo map; a Fraction is ticks a second and needs no map."""
     if isinstance(ticks_per_beat, Fraction):
         yield from (float(tick / ticks_per_beat) for tick in ticks)
@@ -309,7 +311,7 @@ def _seconds(ticks: list[int], tempos: list[tuple[int, int]], ticks_per_beat: in
         yield (microseconds + (tick - at) * tempo) / ticks_per_beat / 1e6
 
 
-def _tracks(data: bytes) -> tuple[int | Fraction, list[bytes]]:
+def read_tracks(data: bytes) -> tuple[int | Fraction, list[bytes]]:
     """Return ticks a beat (or, as a Fraction, a second) and the bytes of every track."""
     if data[:4] != b"MThd" or len(data) < 14 or int.from_bytes(data[4:8], "big") < 6:
         raise FormatError("the file is no MIDI file: it does not begin with MThd and a header")
@@ -336,7 +338,7 @@ def _tracks(data: bytes) -> tuple[int | Fraction, list[bytes]]:
     return division, tracks
 
 
-def _events(track: bytes, index: int) -> Iterator[_Event]:
+def read_events(track: bytes, index: int) -> Iterator[Event]:
     """Yield the events of a track up to its end mark."""
     at, tick, running = 0, 0, 0
 
@@ -376,9 +378,9 @@ def _events(track: bytes, index: int) -> Iterator[_Event]:
             data = kind + track[at : at + size]
             at += size
             if kind == b"\x2f":
-                yield _Event(tick, index, status, data)
+                yield Event(tick, index, status, data)
                 return
         else:
             raise FormatError(f"track {index} of the MIDI file has no event at byte {at - 1}")
-        yield _Event(tick, index, status, data)
+        yield Event(tick, index, status, data)
     raise FormatError(f"track {index} of the MIDI file lacks its end mark; the file is damaged")

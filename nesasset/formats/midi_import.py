@@ -2,7 +2,7 @@
 
 Files with tracks p1, p2, tr and no (midi.py's own, and NES-MDB's) come back frame by frame: every note with its volumes and
 duties, as an instrument that other notes share where they sound alike. Any other file is arranged for the four voices by
-the rule in `loads`, on a grid of sixteenths. What does not fit is reported.
+midi_arrange.py. What does not fit is reported.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import os
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise, zip_longest
 from typing import Final
 
 from nesasset.errors import FormatError, ScoreError
-from nesasset.formats.midi import _events, _seconds, _tracks
-from nesasset.formats.tracker_cells import shortest_groove
+from nesasset.formats.midi_arrange import arrange, key_to_period
+from nesasset.formats.midi_notes import Midi, MidiTrack, count_units, into_range, loop_ticks, parse, title_of
 from nesasset.score import (
     HOLD,
     MAX_ENVELOPE_FRAMES,
@@ -31,47 +31,14 @@ from nesasset.score import (
     Note,
     Score,
 )
-from nesasset.units import FRAME_RATE_HZ, MAX_VOLUME, NOISE_PERIODS, PITCH_RANGES, VOICE_KINDS, VOICE_NAMES, VOICES
+from nesasset.units import FRAME_RATE_HZ, MAX_VOLUME, NOISE_PERIODS, VOICE_KINDS, VOICE_NAMES, VOICES
 
 MAX_BYTES: Final = 4 * 1024 * 1024  # four times the largest file of NES-MDB
-MAX_NOTES: Final = 200_000
 MAX_FRAMES: Final = 432_000  # two hours
-_VOLUME, _TIMBRE, _RPG_MAKER_LOOP = 11, 12, 111  # control changes, as midi.py writes them
-_DRUMS: Final = 9  # General MIDI's channel 10
+_VOLUME, _TIMBRE = 11, 12  # control changes, as midi.py writes them
 _SCALE: Final = 8  # midi.py's factor of volumes for common players
 _MAX_SWUNG: Final = 20_000  # notes up to which a swinging groove is looked for
 _EXACT: Final = Fraction(1, 40_000)  # by which a tempo in whole microseconds may miss a whole number of frames
-
-
-@dataclass(frozen=True, slots=True)
-class _MidiNote:
-    start: int
-    end: int
-    """In ticks, in frames or in rows."""
-    pitch: int
-    velocity: int
-
-
-@dataclass(slots=True)
-class _MidiTrack:
-    name: str = ""
-    notes: list[_MidiNote] = field(default_factory=list)
-    drums: list[_MidiNote] = field(default_factory=list)
-    controls: list[tuple[int, int, int]] = field(default_factory=list)
-    """Tick, control and value."""
-
-
-@dataclass(slots=True)
-class _Midi:
-    ticks_per_beat: int | Fraction
-    """A Fraction counts ticks a second."""
-    tracks: list[_MidiTrack] = field(default_factory=list)
-    tempos: list[tuple[int, int]] = field(default_factory=list)
-    """Tick and microseconds a beat."""
-    signatures: list[tuple[int, Fraction]] = field(default_factory=list)
-    """Tick and quarter notes a bar."""
-    marks: dict[str, int] = field(default_factory=dict)
-    end: int = 0
 
 
 def loads(data: bytes, name: str = "the MIDI file") -> tuple[Score, tuple[str, ...]]:
@@ -111,94 +78,13 @@ def _read(data: bytes) -> tuple[Score, tuple[str, ...]]:
     if len(data) > MAX_BYTES:
         raise FormatError(f"a MIDI file to be arranged must have at most {MAX_BYTES} bytes, not {len(data)}")
     left_out: Counter[str] = Counter()
-    midi = _parse(data, left_out)
+    midi = parse(data, left_out)
     voices = {track.name.upper(): track for track in midi.tracks if track.name.upper() in VOICES}
     if len(voices) == len(VOICES):
         score = _read_voices(midi, voices, left_out)
     else:
-        score = _arrange(midi, left_out)
+        score = arrange(midi, left_out)
     return score, tuple(f"{what} ({count} times)" if count > 1 else what for what, count in left_out.items())
-
-
-def _parse(data: bytes, left_out: Counter[str]) -> _Midi:
-    division, tracks = _tracks(data)
-    midi = _Midi(division)
-    n_notes = 0
-    for index, content in enumerate(tracks):
-        track = _MidiTrack()
-        midi.tracks.append(track)
-        sounding: dict[tuple[int, int], tuple[int, int]] = {}
-
-        def close(
-            key: tuple[int, int],
-            tick: int,
-            track: _MidiTrack = track,
-            open_: dict[tuple[int, int], tuple[int, int]] = sounding,
-        ) -> None:
-            start, velocity = open_.pop(key)
-            notes = track.drums if key[0] == _DRUMS else track.notes
-            notes.append(_MidiNote(start, tick, key[1], velocity))
-
-        for event in _events(content, index):
-            midi.end = max(midi.end, event.tick)
-            kind, channel = event.status & 0xF0, event.status & 0x0F
-            if kind in (0x80, 0x90):
-                key = (channel, event.data[0])
-                if key in sounding:
-                    close(key, event.tick)
-                if kind == 0x90 and event.data[1]:
-                    sounding[key] = (event.tick, event.data[1])
-                    n_notes += 1
-                    if n_notes > MAX_NOTES:
-                        raise FormatError(f"a MIDI file to be arranged must have at most {MAX_NOTES} notes")
-            elif kind == 0xB0:
-                if event.data[0] == _RPG_MAKER_LOOP:
-                    midi.marks.setdefault("cc111", event.tick)
-                track.controls.append((event.tick, event.data[0], event.data[1]))
-            elif kind == 0xE0:
-                left_out["pitch bends"] += 1
-            elif event.status == 0xFF:
-                _read_meta(midi, track, event.tick, event.data)
-        for key in list(sounding):
-            close(key, midi.end)
-        track.notes.sort(key=lambda note: (note.start, -note.pitch))
-    midi.tempos.sort()
-    midi.signatures.sort()
-    return midi
-
-
-def _read_meta(midi: _Midi, track: _MidiTrack, tick: int, data: bytes) -> None:
-    kind, content = data[0], data[1:]
-    if kind == 0x51 and len(content) == 3:
-        midi.tempos.append((tick, max(1, int.from_bytes(content, "big"))))
-    elif kind == 0x03 and not track.name:
-        track.name = content[:1024].decode(errors="replace")
-    elif kind == 0x06:
-        midi.marks.setdefault(content[:64].decode(errors="replace").lower(), tick)
-    elif kind == 0x58 and len(content) == 4 and content[0] and content[1] < 8:
-        midi.signatures.append((tick, Fraction(4 * content[0], 1 << content[1])))
-
-
-def _title(midi: _Midi) -> str:
-    first = midi.tracks[0]
-    return "" if first.notes or first.drums or first.name.upper() in VOICES else first.name
-
-
-def _loop_ticks(midi: _Midi) -> tuple[int, int] | None:
-    start = midi.marks.get("loopstart", midi.marks.get("cc111"))
-    if start is None:
-        return None
-    end = midi.marks.get("loopend", midi.end)
-    return (start, end) if start < end else None
-
-
-def _count(tick: int, unit: Fraction) -> tuple[int, bool]:
-    """Return how many units of so many ticks a tick is, rounded, and whether that is exact. Fractions alone are slow."""
-    doubled, rest = divmod(2 * tick * unit.denominator, unit.numerator)
-    return (doubled + 1) // 2, not rest and not doubled % 2
-
-
-# Files with the four voices
 
 
 @dataclass(slots=True)
@@ -212,13 +98,13 @@ class _Sounding:
     """Volume and duty or mode of each frame."""
 
 
-def _read_voices(midi: _Midi, tracks: dict[str, _MidiTrack], left_out: Counter[str]) -> Score:
+def _read_voices(midi: Midi, tracks: dict[str, MidiTrack], left_out: Counter[str]) -> Score:
     ticks_per_frame, beat = _frame_clock(midi, left_out)
     louder = any(note.velocity > MAX_VOLUME for voice in ("P1", "P2") for note in tracks[voice].notes)
     louder = louder or any(note.velocity > MAX_VOLUME for note in tracks["NO"].drums)
 
     def frame(tick: int) -> int:
-        number, exact = _count(tick, ticks_per_frame)
+        number, exact = count_units(tick, ticks_per_frame)
         if not exact:
             left_out["times that are no whole frames are rounded"] += 1
         return number
@@ -238,7 +124,7 @@ def _read_voices(midi: _Midi, tracks: dict[str, _MidiTrack], left_out: Counter[s
     if starts[-1] != n_frames:
         left_out["the end is no row's end and comes later"] += 1
     voices, instruments = _rows(lines, starts, left_out)
-    loop = _loop_ticks(midi)
+    loop = loop_ticks(midi)
     rows = None
     if loop is not None:
         first, end = (_nearest(starts, frame(tick), left_out) for tick in loop)
@@ -250,11 +136,11 @@ def _read_voices(midi: _Midi, tracks: dict[str, _MidiTrack], left_out: Counter[s
         bar_rows=min(256, max(1, round(bar * beat_rows))),
         beat_rows=beat_rows,
         loop=rows,
-        title=_title(midi),
+        title=title_of(midi),
     )
 
 
-def _frame_clock(midi: _Midi, left_out: Counter[str]) -> tuple[Fraction, Fraction]:
+def _frame_clock(midi: Midi, left_out: Counter[str]) -> tuple[Fraction, Fraction]:
     """Return ticks a frame and frames a beat, whole ticks where the tempo means them."""
     if isinstance(midi.ticks_per_beat, Fraction):
         return midi.ticks_per_beat / FRAME_RATE_HZ, Fraction(24)
@@ -269,7 +155,7 @@ def _frame_clock(midi: _Midi, left_out: Counter[str]) -> tuple[Fraction, Fractio
     return exact, beat
 
 
-def _sounding(track: _MidiTrack, voice: str, n_frames: int, frame: object, louder: bool) -> list[_Sounding]:
+def _sounding(track: MidiTrack, voice: str, n_frames: int, frame: object, louder: bool) -> list[_Sounding]:
     """Return the notes of a voice in time order, none overlapping, with the volume and timbre of each frame."""
     assert callable(frame)
     notes = sorted((*track.notes, *track.drums), key=lambda note: note.start)
@@ -297,9 +183,8 @@ def _sounding(track: _MidiTrack, voice: str, n_frames: int, frame: object, loude
 def _voice_pitch(number: int, voice: str, louder: bool) -> int:
     """Return the pitch, or for the noise the period index."""
     if voice == "NO":
-        return _key_to_period(number) if louder else min(NOISE_PERIODS - 1, max(0, NOISE_PERIODS - number))
-    low, high = PITCH_RANGES[voice]
-    return number + 12 * max(0, -(-(low - number) // 12)) - 12 * max(0, -(-(number - high) // 12))
+        return key_to_period(number) if louder else min(NOISE_PERIODS - 1, max(0, NOISE_PERIODS - number))
+    return into_range(number, voice)
 
 
 def _between(changes: list[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
@@ -492,152 +377,3 @@ def _to_instrument(group: tuple[str, int], states: tuple[tuple[int, int], ...]) 
     if kind == "noise":
         return Instrument(kind, volume, period=period, mode=timbres[0])
     return Instrument(kind, volume, duty=timbres[0], duties=timbres if len(set(timbres)) > 1 else ())
-
-
-# Any other file
-
-_LEAD, _SECOND, _BASS, _KICK, _SNARE, _CYMBAL, _HAT = range(7)
-_INSTRUMENTS: Final = (
-    Instrument("pulse", (15, 14, 13, 12, 11, 10), duty=2, name="lead"),
-    Instrument("pulse", (12, 11, 10, 9, 8, 7), duty=1, name="second"),
-    Instrument("triangle", name="bass"),
-    Instrument("noise", (15, 11, 6, 2, 0), period=13, name="kick"),
-    Instrument("noise", (14, 11, 8, 6, 4, 2, 0), period=7, name="snare"),
-    Instrument("noise", (12, 10, 9, 8, 7, 6, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0), period=4, name="cymbal"),
-    Instrument("noise", (9, 5, 2, 0), period=2, name="hat"),
-)
-# General MIDI's percussion keys, by what the noise can make of them; all others are snares.
-_KEYS: Final = {
-    **dict.fromkeys((35, 36, 41, 43, 45, 47, 64), _KICK),
-    **dict.fromkeys((46, 49, 51, 52, 53, 55, 57, 59), _CYMBAL),
-    **dict.fromkeys((42, 44, 54, 69, 70, 75, 80, 82), _HAT),
-}
-
-
-def _key_to_period(key: int) -> int:
-    return _INSTRUMENTS[_KEYS.get(key, _SNARE)].period
-
-
-def _arrange(midi: _Midi, left_out: Counter[str]) -> Score:
-    row_ticks = midi.ticks_per_beat / Fraction(8 if isinstance(midi.ticks_per_beat, Fraction) else 4)
-    sounding = [note for track in midi.tracks for note in (*track.notes, *track.drums)]
-    if not sounding:
-        raise FormatError("the MIDI file has no notes")
-    bar = midi.signatures[0][1] if midi.signatures else Fraction(4)
-    if len({length for _, length in midi.signatures}) > 1:
-        left_out["changes of the time signature"] += 1
-    bar_rows = min(256, max(1, round(bar * 4)))
-    last = max(note.end for note in sounding)
-    n_rows = -(-max(1, _count(last, row_ticks)[0]) // bar_rows) * bar_rows
-    if n_rows > MAX_ROWS:
-        raise FormatError(f"the music must have at most {MAX_ROWS} sixteenths, not {n_rows}")
-
-    def to_rows(notes: list[_MidiNote]) -> list[_MidiNote]:
-        found = []
-        for note in notes:
-            first, exact = _count(note.start, row_ticks)
-            if not exact:
-                left_out["notes moved to the nearest sixteenth"] += 1
-            if first < n_rows:
-                end = max(first + 1, _count(note.end, row_ticks)[0])
-                found.append(_MidiNote(first, min(end, n_rows), note.pitch, note.velocity))
-        return sorted(found, key=lambda note: (note.start, -note.pitch))
-
-    lines = _lines([to_rows(track.notes) for track in midi.tracks if track.notes], left_out)
-    drums = to_rows([note for track in midi.tracks for note in track.drums])
-    voices = {voice: _line_cells(lines.get(voice, []), voice, n_rows, left_out) for voice in ("P1", "P2", "TR")}
-    voices["NO"] = _drum_cells(drums, n_rows, left_out)
-    loop = _loop_ticks(midi)
-    rows = None
-    if loop is not None:
-        first, end = (min(n_rows, _count(tick, row_ticks)[0]) for tick in loop)
-        rows = (first, end) if first < end else None
-    return Score(
-        voices=voices,
-        instruments=_INSTRUMENTS,
-        groove=_tempo_groove(midi, row_ticks, n_rows, left_out),
-        bar_rows=bar_rows,
-        beat_rows=4,
-        loop=rows,
-        title=_title(midi),
-    )
-
-
-def _tempo_groove(midi: _Midi, row_ticks: Fraction, n_rows: int, left_out: Counter[str]) -> tuple[int, ...]:
-    """Return the frames of the rows under the file's tempos; one tempo gives a groove of at most 16 rows."""
-    tempos = [(tick, tempo) for tick, tempo in midi.tempos if tick < n_rows * row_ticks]
-    if isinstance(midi.ticks_per_beat, Fraction):
-        tempos = []
-    if len({tempo for _, tempo in tempos}) <= 1 and (not tempos or tempos[0][0] == 0):
-        row = Fraction((tempos[0][1] if tempos else 500_000) * FRAME_RATE_HZ, 4_000_000)
-        near = min(Fraction(MAX_ROW_FRAMES), max(Fraction(1), row.limit_denominator(16)))
-        if near != row.limit_denominator(16):
-            left_out["the tempo is beyond 1 to 64 frames a row"] += 1
-        starts = [int(near * index) for index in range(near.denominator + 1)]
-        return tuple(after - before for before, after in pairwise(starts))
-    ticks = [round(index * row_ticks) for index in range(n_rows + 1)]
-    frames = [round(seconds * FRAME_RATE_HZ) for seconds in _seconds(ticks, tempos, midi.ticks_per_beat)]
-    lengths = [after - before for before, after in pairwise(frames)]
-    if any(not 1 <= length <= MAX_ROW_FRAMES for length in lengths):
-        left_out["the tempo is beyond 1 to 64 frames a row"] += 1
-    return shortest_groove([min(MAX_ROW_FRAMES, max(1, length)) for length in lengths])
-
-
-def _lines(tracks: list[list[_MidiNote]], left_out: Counter[str]) -> dict[str, list[_MidiNote]]:
-    """Return the notes of each melodic voice, by the rule in `loads`; what is left is counted."""
-    tracks = [track for track in tracks if track]
-    single = all(after.start >= before.end for track in tracks for before, after in pairwise(track))
-    if single and len(tracks) <= 3:
-        ranked = sorted(tracks, key=lambda track: -sum(note.pitch for note in track) / len(track))
-        names = {0: (), 1: ("P1",), 2: ("P1", "TR"), 3: ("P1", "P2", "TR")}[len(ranked)]
-        return dict(zip(names, ranked, strict=True))
-    rest = sorted((note for track in tracks for note in track), key=lambda note: (note.start, -note.pitch))
-    lines = {}
-    for voice, sign in (("P1", 1), ("TR", -1), ("P2", 1)):
-        lines[voice], rest = _outline(rest, sign)
-    if rest:
-        left_out["notes for which no voice is free"] += len(rest)
-    return lines
-
-
-def _outline(notes: list[_MidiNote], sign: int) -> tuple[list[_MidiNote], list[_MidiNote]]:
-    """Return the highest line of notes, or with sign -1 the lowest, and the notes that are not in it."""
-    line: list[_MidiNote] = []
-    rest: list[_MidiNote] = []
-    for note in sorted(notes, key=lambda note: (note.start, -sign * note.pitch)):
-        if line and note.start < line[-1].end and sign * note.pitch <= sign * line[-1].pitch:
-            rest.append(note)
-        else:
-            line.append(note)
-    return line, rest
-
-
-def _line_cells(line: list[_MidiNote], voice: str, n_rows: int, left_out: Counter[str]) -> tuple[Cell, ...]:
-    part: list[Cell] = [HOLD] * n_rows
-    instrument = {"P1": _LEAD, "P2": _SECOND, "TR": _BASS}[voice]
-    for index, note in enumerate(line):
-        if index and line[index - 1].start == note.start:
-            left_out["notes too near to the one before"] += 1
-            continue
-        pitch = _voice_pitch(note.pitch, voice, louder=False)
-        if pitch != note.pitch:
-            left_out[f"notes of {VOICE_NAMES[voice]} moved by octaves into its range"] += 1
-        part[note.start] = Note(instrument, pitch, volume=max(1, round(note.velocity * MAX_VOLUME / 127)))
-        following = line[index + 1].start if index + 1 < len(line) else n_rows
-        if note.end < following:
-            part[note.end] = REST
-    return tuple(part)
-
-
-def _drum_cells(drums: list[_MidiNote], n_rows: int, left_out: Counter[str]) -> tuple[Cell, ...]:
-    """Return the noise: of drums that begin together the deepest."""
-    part: list[Cell] = [HOLD] * n_rows
-    for note in drums:
-        new = Note(_KEYS.get(note.pitch, _SNARE), volume=max(1, round(note.velocity * MAX_VOLUME / 127)))
-        old = part[note.start]
-        if isinstance(old, Note):
-            left_out["drums that begin together with a deeper one"] += 1
-            if old.instrument <= new.instrument:
-                continue
-        part[note.start] = new
-    return tuple(part)
