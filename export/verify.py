@@ -17,9 +17,7 @@ sidecar, if nothing is.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -319,15 +317,11 @@ def judge(report: dict[str, Any]) -> list[str]:
 
 def write_report(report: dict[str, Any], path: Path) -> None:
     """Write the report, whole or not at all."""
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise click.ClickException(f"{path} could not be written: {error.strerror}, choose another --report") from error
+        files.write_bytes(path, (json.dumps(report, indent=1) + "\n").encode())
+    except (OSError, NesassetError) as error:
+        raise click.ClickException(f"{path} could not be written, choose another --report: {error}") from error
 
 
 @click.command()
