@@ -14,7 +14,17 @@ from torch.utils.data import IterableDataset
 
 from export.plans import bar_starts
 from export.prepare import Rows, first_bar_row, load_rows
-from nesasset.features import COLUMN, SLOT_FEATURES, as_future, forget_plan, forget_recall, song_features
+from nesasset.chords import transpose_chords
+from nesasset.features import (
+    CHORD,
+    COLUMN,
+    SLOT_FEATURES,
+    as_future,
+    forget_chords,
+    forget_plan,
+    forget_recall,
+    song_features,
+)
 from nesasset.vocabulary import HIGHEST_PITCH, N_CELLS, ONSET_ID, UNKNOWN_REMAINING, pitch_to_id
 
 PITCH_COLUMNS = tuple(
@@ -38,7 +48,12 @@ class CropConfig:
     forget_plan: float = 0.10
     forget_voice: float = 0.10
     forget_bars: float = 0.05
-    forget_recall: float = 0.10
+    forget_recall: float = 0.30
+    """High, because a piece is composed without it; see compose/writer.py."""
+    forget_chords: float = 0.15
+    forget_chord_bars: float = 0.10
+    forget_more: float = 0.6
+    """Where the whole plan is withheld, the harmony and the recall are with this probability each: that is how the judge reads."""
     forget_control: float = 0.15
     forget_controls: float = 0.10
     forget_remaining: float = 0.30
@@ -61,17 +76,19 @@ class Corpus:
         self.ranges = np.empty((len(self), 2), dtype=np.int64)
         for song in range(len(self)):
             a, b = self.offsets[song], self.offsets[song + 1]
-            starts, lags, classes = self.plan(song)
-            loop = max(0, int(self.rows.loops[song, 0]))
+            starts, lags, classes, shifts = self.plan(song)
+            loop = int(self.rows.loops[song, 0])
             self.ids[a:b], self.slot_ids[a:b] = song_features(
                 self.cells[a:b],
                 self.slots[a:b],
                 starts,
                 lags,
                 classes,
+                shifts,
+                self.chords(song),
                 int(self.rows.bar_rows[song]),
                 (self.rows.recall[a:b].astype(np.int64), self.rows.strength[a:b]),
-                loop,
+                loop if loop >= 0 else None,
             )
             low, high = -5, 6
             for voice, lowest in enumerate(LOWEST_IDS):
@@ -88,12 +105,16 @@ class Corpus:
         """Return the number of rows of a song."""
         return int(self.offsets[song + 1] - self.offsets[song])
 
-    def plan(self, song: int) -> tuple[NDArray[np.int64], NDArray[np.int8], NDArray[np.int8]]:
-        """Return bar starts, lags and classes of a song."""
+    def plan(self, song: int) -> tuple[NDArray[np.int64], NDArray[np.int8], NDArray[np.int8], NDArray[np.int8]]:
+        """Return bar starts, lags, classes and shifts of a song."""
         a, b = self.rows.bar_offsets[song], self.rows.bar_offsets[song + 1]
         bar_rows = int(self.rows.bar_rows[song])
         starts = bar_starts(self.length(song), bar_rows, first_bar_row(self.rows.loops[song], bar_rows))
-        return starts, np.asarray(self.rows.lags[a:b]), np.asarray(self.rows.classes[a:b])
+        return starts, *(np.asarray(array[a:b]) for array in (self.rows.lags, self.rows.classes, self.rows.shifts))
+
+    def chords(self, song: int) -> NDArray[np.int8]:
+        """Return the chord of each half bar of a song, (n_bars, 2)."""
+        return np.asarray(self.rows.chords[self.rows.bar_offsets[song] : self.rows.bar_offsets[song + 1]])
 
 
 def transpose(ids: NDArray[np.int16], columns: tuple[int, ...], semitones: int) -> None:
@@ -223,9 +244,11 @@ class Crops(IterableDataset):  # type: ignore[type-arg]
             semitones = int(rng.integers(low, high + 1))
             transpose(ids, PITCH_COLUMNS, semitones)
             transpose(part["cells"], (0, 1, 2), semitones)
+            ids[:, CHORD : CHORD + 3] = transpose_chords(ids[:, CHORD : CHORD + 3], semitones)
         main = np.arange(len(ids)) >= n_future
-        draw = rng.random(4)
-        if not config.plan or draw[0] < config.forget_plan:
+        draw = rng.random(6)
+        blind = draw[0] < config.forget_plan
+        if not config.plan or blind:
             forget_plan(ids, slots, main, np.ones(4, dtype=bool))
         elif draw[0] < config.forget_plan + config.forget_voice:
             forget_plan(ids, slots, main, rng.random(4) < 0.4)
@@ -233,9 +256,14 @@ class Crops(IterableDataset):  # type: ignore[type-arg]
             bar = np.cumsum(ids[:, COLUMN["row_in_bar"]] == 0)
             hidden = rng.random(int(bar.max()) + 1) < 0.4
             forget_plan(ids, slots, main & hidden[bar], np.ones(4, dtype=bool))
+        if draw[4] < (config.forget_more if blind else config.forget_chords):
+            forget_chords(ids)
+        elif draw[4] < config.forget_chords + config.forget_chord_bars:
+            half = np.cumsum(np.diff(ids[:, CHORD], prepend=-1) != 0)
+            forget_chords(ids, (rng.random(int(half.max()) + 1) < 0.4)[half])
         if draw[1] < config.forget_remaining:
             ids[n_future:, COLUMN["bars_remaining"]] = UNKNOWN_REMAINING
-        if draw[3] < config.forget_recall:
+        if draw[3] < (config.forget_more if blind else config.forget_recall):
             forget_recall(ids, slots)
         controls = part["controls"]
         controls[rng.random(len(controls)) < config.forget_control] = 0

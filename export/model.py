@@ -14,14 +14,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nesasset.features import COLUMN, FEATURES, N_IDS, NO_SLOT, OFFSETS, RECALL, SLOT_FEATURES, STRENGTH
+from nesasset.chords import chord_quality, chord_root
+from nesasset.features import CHORD, COLUMN, FEATURES, N_IDS, NO_SLOT, OFFSETS, RECALL, SLOT_FEATURES, STRENGTH
 from nesasset.recall import N_STRENGTHS
 from nesasset.vocabulary import (
+    CHORD_QUALITIES,
     CONTROLS,
     EXACT,
     HEAD_ORDER,
     HOLD_ID,
+    LOWEST_PITCH,
     N_CELLS,
+    N_CHORDS,
     N_NOISE_CELLS,
     NOISE_SHAPES,
     ONSET_ID,
@@ -29,6 +33,7 @@ from nesasset.vocabulary import (
     PLAN_CLASSES,
     PULSE_SHAPES,
     REST_ID,
+    SEQUENCE,
     SILENT,
 )
 
@@ -147,6 +152,8 @@ class RowHead(nn.Module):
         self.recalled_cell = nn.Parameter(torch.zeros(4, N_STRENGTHS))
         self.recalled_event = nn.Parameter(torch.zeros(4, N_STRENGTHS, 3, 3))
         self.recalled_slot = nn.Parameter(torch.zeros(3, N_STRENGTHS))
+        self.in_chord = nn.Parameter(torch.zeros(3, len(CHORD_QUALITIES), 12))
+        self.register_buffer("chord_intervals", chord_intervals(), persistent=False)
         self.scale = config.entry_width**-0.5
 
     def context(self, voice: int, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -160,6 +167,8 @@ class RowHead(nn.Module):
         hidden = F.gelu(self.hidden[voice](self.norm[voice](state)))
         bias = self.reference_bias(voice, reference, kind)
         bias = bias + self.recall_bias(voice, ids[..., RECALL + voice], ids[..., STRENGTH + voice])
+        if voice < 3:
+            bias = bias + self.chord_bias(voice, ids[..., CHORD])
         return self.cell[voice](hidden) + bias, hidden
 
     def reference_bias(self, voice: int, reference: Tensor, kind: Tensor) -> Tensor:
@@ -171,6 +180,11 @@ class RowHead(nn.Module):
         """Return what the recalled cell adds to the logits, (..., n_cells), by the class of its certainty."""
         event = self.recalled_event[voice][strength, torch.clamp(recall, max=ONSET_ID)]
         return _copy_bias(recall, self.recalled_cell[voice][strength], event, VOICE_CELLS[voice])
+
+    def chord_bias(self, voice: int, chord: Tensor) -> Tensor:
+        """Return what the chord adds to the logits of a melodic voice, (..., 90): by quality and interval over its root."""
+        table = F.pad(self.in_chord[voice].flatten(), (0, 1))[self.chord_intervals]  # (N_CHORDS + 1, 90)
+        return F.embedding(chord, table)
 
     def slot_logits(
         self, column: int, hidden: Tensor, cell: Tensor, entries: Tensor, used: Tensor | None, slots: Tensor, kind: Tensor, strength: Tensor
@@ -185,6 +199,16 @@ class RowHead(nn.Module):
             slot = slots[..., 3 * hint + column].unsqueeze(-1)
             logits = logits + (index == slot).to(logits.dtype) * weight.unsqueeze(-1)
         return logits if used is None else logits.masked_fill(~used.unsqueeze(1), NEVER)
+
+
+def chord_intervals() -> Tensor:
+    """Return for each chord and cell the place in a flat (quality, 12) table, one past its end where there is none."""
+    none = 12 * len(CHORD_QUALITIES)
+    out = torch.full((N_CHORDS + 1, N_CELLS), none)
+    pitch = torch.arange(N_CELLS - ONSET_ID) + LOWEST_PITCH
+    for chord in range(1, N_CHORDS):
+        out[chord, ONSET_ID:] = 12 * chord_quality(chord) + (pitch - chord_root(chord)) % 12
+    return out
 
 
 def _copy_bias(cell: Tensor, same: Tensor, event: Tensor, count: int) -> Tensor:
@@ -273,7 +297,7 @@ class RowModel(nn.Module):
             reference, kind, extra = head.context(voice, ids)
             logits, hidden = head.cell_logits(voice, state + extra, ids, reference, kind)
             cell = cells[..., voice]
-            fixed = (kind == EXACT) | (kind == SILENT)
+            fixed = (kind == EXACT) | (kind == SEQUENCE) | (kind == SILENT)
             bits = F.cross_entropy(logits.flatten(0, 1), cell.flatten(), reduction="none").view_as(cell) / math.log(2)
             cell_bits[..., voice] = bits.masked_fill(fixed, 0.0)
             held = torch.clamp(ids[..., COLUMN["held_P1"] + voice], max=VOICE_CELLS[voice] - 1)

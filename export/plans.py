@@ -6,11 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nesasset.compose.key import sounding_cells
-from nesasset.vocabulary import EXACT, HOLD_ID, MAX_LAG, NEW, ONSET_ID, REST_ID, RHYTHM, SILENT, VARIED
+from nesasset.vocabulary import (
+    EXACT,
+    HOLD_ID,
+    MAX_LAG,
+    MAX_SHIFT,
+    NEW,
+    ONSET_ID,
+    REST_ID,
+    RHYTHM,
+    SEQUENCE,
+    SILENT,
+    VARIED,
+)
 
 VARIED_FROM = 0.4  # share of equal cells among those in which either bar has an event
 RHYTHM_FROM = 0.8
 DISTANCE_COST = 0.004
+SEQUENCE_WORTH = 0.5  # of a voice that is the earlier bar's, moved by the bar's shift
 
 
 def _kinds(cells: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -20,7 +33,7 @@ def _kinds(cells: NDArray[np.int32]) -> NDArray[np.int32]:
 
 def mine_plan(
     cells: NDArray[np.int32], bar_rows: int, first_row: int
-) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+) -> tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.int8]]:
     """Return the plan of a song.
 
     Args:
@@ -29,13 +42,15 @@ def mine_plan(
         first_row: Rows of an incomplete bar in front, 0 to bar_rows - 1: it has a plan entry of its own if not 0.
 
     Returns:
-        lags, shape (n_bars,), and classes, shape (n_bars, 4). Bar b covers rows starts[b] to starts[b + 1] with
+        lags, shape (n_bars,), classes, shape (n_bars, 4), and shifts, shape (n_bars,): semitones from the reference to the
+        voices that are sequences, 0 where none is. Bar b covers rows starts[b] to starts[b + 1] with
         starts = bar_starts(n_rows, bar_rows, first_row).
     """
     starts = bar_starts(len(cells), bar_rows, first_row)
     n_bars = len(starts) - 1
     lags = np.zeros(n_bars, dtype=np.int8)
     classes = np.full((n_bars, 4), NEW, dtype=np.int8)
+    shifts = np.zeros(n_bars, dtype=np.int8)
     sounding = sounding_cells(cells)
     whole = [bar for bar in range(n_bars) if starts[bar + 1] - starts[bar] == bar_rows]
     index = {bar: place for place, bar in enumerate(whole)}
@@ -59,20 +74,50 @@ def mine_plan(
         same = np.where(either == 0, 1.0, same)
         rhythm = (((kinds[first:place] == kinds[place]) & (past_event | own_event)).sum(axis=1)) / np.maximum(either, 1)
         exact = (past == own).all(axis=1)
-        worth = np.where(silent, 0.0, same + 0.25 * rhythm + 0.5 * exact).sum(axis=1)
+        shift, moved = _sequences(past, kinds[first:place], own, kinds[place])
+        worth = np.where(silent, 0.0, np.maximum(same, SEQUENCE_WORTH * moved) + 0.25 * rhythm + 0.5 * exact).sum(axis=1)
         distance = place - np.arange(first, place)
         worth = worth - DISTANCE_COST * distance
         best = int(len(worth) - 1 - worth[::-1].argmax())
-        if not (exact[best] | (same[best] >= VARIED_FROM) | (rhythm[best] >= RHYTHM_FROM))[~silent].any():
+        if not (exact[best] | moved[best] | (same[best] >= VARIED_FROM) | (rhythm[best] >= RHYTHM_FROM))[~silent].any():
             continue
         lags[bar] = distance[best]
         kind = np.full(4, NEW)
         kind[rhythm[best] >= RHYTHM_FROM] = RHYTHM
         kind[same[best] >= VARIED_FROM] = VARIED
+        kind[moved[best]] = SEQUENCE
         kind[exact[best]] = EXACT
         kind[silent] = SILENT
         classes[bar] = kind
-    return lags, classes
+        shifts[bar] = shift[best] if (kind == SEQUENCE).any() else 0
+    return lags, classes, shifts
+
+
+def _sequences(
+    past: NDArray[np.int32], past_kinds: NDArray[np.int32], own: NDArray[np.int32], own_kinds: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return by how much a bar is moved against each earlier one, (k,), and which voices are just that, (k, 4).
+
+    Of several shifts the one of most voices counts, of equal ones the lowest voice's.
+
+    Args:
+        past: Earlier bars, (k, bar_rows, 4).
+        past_kinds: The same, reduced to hold, rest, onset.
+        own: The bar, (bar_rows, 4).
+        own_kinds: The same, reduced.
+    """
+    onset = own_kinds[:, :3] == ONSET_ID
+    step = np.where(onset, own[:, :3] - past[:, :, :3], 0)
+    low = np.where(onset, step, 999).min(axis=1)
+    high = np.where(onset, step, -999).max(axis=1)  # (k, 3)
+    one = (past_kinds[:, :, :3] == own_kinds[:, :3]).all(axis=1) & onset.any(axis=0) & (low == high)
+    one &= (low != 0) & (np.abs(low) <= MAX_SHIFT)
+    votes = np.stack([(one & (low == low[:, [voice]])).sum(axis=1) * one[:, voice] for voice in (2, 0, 1)], axis=1)
+    chosen = np.take_along_axis(low[:, [2, 0, 1]], votes.argmax(axis=1)[:, None], axis=1)
+    shift = np.where(votes.max(axis=1) > 0, chosen[:, 0], 0)
+    moved = np.zeros((len(past), 4), dtype=bool)
+    moved[:, :3] = one & (low == shift[:, None])
+    return shift, moved
 
 
 def bar_starts(n_rows: int, bar_rows: int, first_row: int) -> NDArray[np.int64]:

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.controls import control_edges, measure_controls, raw_controls
+from export.harmony import mine_chords
 from export.instruments import Library, learn_library, make_palette
-from export.plans import mine_plan
+from export.plans import bar_starts, mine_plan
 from export.songs import Song, read_frames, to_song
 from nesasset.errors import FormatError
 from nesasset.recall import recall_song
@@ -60,6 +61,10 @@ class Rows:
     """(n_bars,): bars back to the reference, 0 none."""
     classes: NDArray[np.int8]
     """(n_bars, 4): plan class of each voice."""
+    shifts: NDArray[np.int8]
+    """(n_bars,): semitones from the reference to the voices that are sequences, 0 where none is."""
+    chords: NDArray[np.int8]
+    """(n_bars, 2): chord of each half bar, ids of nesasset.vocabulary."""
     row_frames: NDArray[np.float32]
     """(n_songs,)."""
     recall: NDArray[np.int32]
@@ -159,7 +164,8 @@ def write_split(
     recalled = executor.map(recall_song, [song.cells for song in songs], [song.bar_rows for song in songs], chunksize=8)
     for song, (recall, strength) in zip(songs, recalled, strict=True):
         pulse, noise, slots = with_palettes(song, library)
-        lags, classes = mine_plan(song.cells, song.bar_rows, first_bar_row(song.loop, song.bar_rows))
+        first = first_bar_row(song.loop, song.bar_rows)
+        lags, classes, shifts = mine_plan(song.cells, song.bar_rows, first)
         parts["cells"].append(song.cells.astype(np.int16))
         parts["slots"].append(slots)
         for name, palette in (("pulse_palette", pulse), ("noise_palette", noise)):
@@ -173,6 +179,8 @@ def write_split(
         parts["loops"].append(song.loop or (-1, -1))
         parts["lags"].append(lags)
         parts["classes"].append(classes)
+        parts["shifts"].append(shifts)
+        parts["chords"].append(mine_chords(song.cells, bar_starts(len(song.cells), song.bar_rows, first), song.bar_rows))
         parts["row_frames"].append(song.row_frames)
         parts["recall"].append(recall.astype(np.int32))
         parts["strength"].append(strength.astype(np.int8))
@@ -182,7 +190,7 @@ def write_split(
     for name, part in parts.items():
         if name in ("offsets", "bar_offsets"):
             array = np.array([*part, rows if name == "offsets" else bars], dtype=np.int64)
-        elif name in ("cells", "slots", "lags", "classes", "recall", "strength"):
+        elif name in ("cells", "slots", "lags", "classes", "shifts", "chords", "recall", "strength"):
             array = np.concatenate(part)
         else:
             array = np.array(part, dtype=types.get(name, np.int16))

@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader
 
 from export.dataset import Corpus, CropConfig, Crops, take, to_batch, windows
 from export.model import ModelConfig, RowModel
+from nesasset.features import FEATURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ class Run(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
         settings = asdict(self.config)
+        checkpoint["features"] = dict(FEATURES)
         checkpoint["settings"] = {"model": settings.pop("model"), "crops": settings.pop("crops"), "train": settings}
 
     def configure_optimizers(self) -> dict[str, object]:
@@ -240,9 +242,10 @@ def raise_plan(corpus: Corpus) -> None:
     """Hide the plan of a whole corpus: for the baseline without one."""
     import numpy as np
 
-    from nesasset.features import forget_plan
+    from nesasset.features import forget_chords, forget_plan
 
     forget_plan(corpus.ids, corpus.slot_ids, np.ones(len(corpus.ids), dtype=bool), np.ones(4, dtype=bool))
+    forget_chords(corpus.ids)
 
 
 def load_model(checkpoint: Path) -> tuple[RowModel, TrainConfig]:

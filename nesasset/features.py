@@ -13,15 +13,19 @@ from numpy.typing import NDArray
 
 from nesasset.recall import N_STRENGTHS
 from nesasset.vocabulary import (
+    HALVES,
     HOLD_ID,
     MAX_AGE,
     MAX_BAR_ROWS,
     MAX_BARS_REMAINING,
+    MAX_SHIFT,
     N_CELLS,
+    N_CHORDS,
     ONSET_ID,
     PALETTE_SLOTS,
     PLAN_CLASSES,
     REST_ID,
+    UNKNOWN_CHORD,
     UNKNOWN_CLASS,
     UNKNOWN_LAG,
     UNKNOWN_REMAINING,
@@ -47,12 +51,17 @@ FEATURES: Final = {
     "segment": 2,  # 1: a row of the future, put in front
     **{f"recall_{voice}": N_CELLS + 1 for voice in ("P1", "P2", "TR", "NO")},  # how the piece went on before; see recall.py
     **{f"strength_{voice}": N_STRENGTHS for voice in ("P1", "P2", "TR", "NO")},
+    "shift": 2 * MAX_SHIFT + 1,  # of the bar's sequences, MAX_SHIFT where there is none
+    "chord": N_CHORDS + 1,  # of this half bar
+    "next_chord": N_CHORDS + 1,  # of the half bar after it
+    "reference_chord": N_CHORDS + 1,  # of the same half of the referenced bar
 }
 COLUMN: Final = {name: index for index, name in enumerate(FEATURES)}
 OFFSETS: Final = tuple(int(offset) for offset in np.cumsum([0, *FEATURES.values()])[:-1])
 N_IDS: Final = sum(FEATURES.values())
 RECALL: Final = COLUMN["recall_P1"]
 STRENGTH: Final = COLUMN["strength_P1"]
+CHORD: Final = COLUMN["chord"]  # and the next and the reference's, in the two columns behind it
 
 # Slot features: index into the palette (pulse, pulse, noise), PALETTE_SLOTS for none.
 SLOT_FEATURES: Final = (
@@ -107,9 +116,11 @@ def song_features(
     starts: NDArray[np.integer],
     lags: NDArray[np.integer],
     classes: NDArray[np.integer],
+    shifts: NDArray[np.integer],
+    chords: NDArray[np.integer],
     bar_rows: int,
     recall: tuple[NDArray[np.integer], NDArray[np.integer]],
-    loop_start: int = 0,
+    loop_start: int | None = None,
 ) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
     """Return the features of every row of a song.
 
@@ -119,9 +130,11 @@ def song_features(
         starts: First row of each bar and the end, shape (n_bars + 1,).
         lags: Bars back to the reference, 0 none, shape (n_bars,).
         classes: Plan class per voice, shape (n_bars, 4).
+        shifts: Semitones of the sequences, shape (n_bars,).
+        chords: Chord of each half bar, shape (n_bars, 2).
         bar_rows: Rows of a whole bar.
         recall: Rows and strengths, (n, 4) each: recall.recall_song.
-        loop_start: Row from which bars are counted.
+        loop_start: Row from which bars are counted and to which the song's end leads; None for a song that ends.
 
     Returns:
         ids of shape (n, len(FEATURES)) and slots of shape (n, len(SLOT_FEATURES)).
@@ -144,12 +157,54 @@ def song_features(
     out[:, 6:9] = np.where(has[:, None] & (chosen >= 0), chosen, NO_SLOT)
     first = int(starts[1]) if len(starts) > 1 and starts[1] - starts[0] < bar_rows and len(starts) > 2 else int(starts[0])
     ids[:, 28] = (np.arange(n) - first) % bar_rows
-    since = np.arange(n) - loop_start
+    since = np.arange(n) - (loop_start or 0)
     ids[:, 29] = np.minimum(np.where(since >= 0, since, np.arange(n)) // bar_rows, MAX_BAR_INDEX)
     ids[:, 30] = np.minimum((n - 1 - np.arange(n)) // bar_rows, MAX_BARS_REMAINING)
     ids[:, STRENGTH : STRENGTH + 4] = recall[1]
     ids[:, RECALL : RECALL + 4], out[:, 9:] = recalled(cells, slots, recall[0])
+    ids[:, COLUMN["shift"]] = shifts[bar] + MAX_SHIFT
+    half = half_of(np.arange(n) - starts[bar], starts[bar + 1] - starts[bar], bar_rows, (bar == 0) & (first > starts[0]))
+    home = None if loop_start is None else int(np.searchsorted(starts, loop_start, side="right")) - 1
+    ids[:, CHORD : CHORD + 3] = chord_features(chords, lags, home)[bar, half]
     return ids, out
+
+
+def half_of(
+    rows: NDArray[np.integer], lengths: NDArray[np.integer], bar_rows: int, pickup: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return which half of its bar each row stands in, for bars of full length or short ones.
+
+    Args:
+        rows: Rows since the bar's first.
+        lengths: Rows the bar has.
+        bar_rows: Rows of a whole bar.
+        pickup: Where the bar lacks its beginning; a short bar elsewhere lacks its end.
+    """
+    missing = np.where(pickup, bar_rows - lengths, 0)
+    return np.asarray((rows + missing) // (bar_rows // HALVES), dtype=np.int64)
+
+
+def chord_features(
+    chords: NDArray[np.integer], lags: NDArray[np.integer], home: int | None
+) -> NDArray[np.int64]:
+    """Return chord, next chord and the reference's chord of each half bar, shape (n_bars, 2, 3).
+
+    Args:
+        chords: Shape (n_bars, 2).
+        lags: Bars back to the reference, 0 none, shape (n_bars,).
+        home: The bar that follows the last one; None where none does.
+    """
+    own = chords.astype(np.int64)
+    out = np.full((*own.shape, 3), UNKNOWN_CHORD, dtype=np.int64)
+    out[..., 0] = own
+    line = out[..., 1].reshape(-1)
+    line[:-1] = own.reshape(-1)[1:]
+    if home is not None:
+        line[-1] = own[home, 0]
+    reference = np.arange(len(own)) - lags.astype(np.int64)
+    out[..., 1] = line.reshape(own.shape)
+    out[..., 2] = np.where((lags > 0)[:, None], own[reference], UNKNOWN_CHORD)
+    return out
 
 
 def recalled(
@@ -180,6 +235,11 @@ def forget_recall(ids: NDArray[np.integer], slots: NDArray[np.integer]) -> None:
     slots[..., 9:] = NO_SLOT
 
 
+def forget_chords(ids: NDArray[np.integer], rows: NDArray[np.bool_] | slice = slice(None)) -> None:
+    """Make the harmony of the given rows unknown, in place: ids (..., n, len(FEATURES)), rows (n,)."""
+    ids[..., rows, CHORD : CHORD + 3] = UNKNOWN_CHORD
+
+
 def forget_plan(ids: NDArray[np.int16], slots: NDArray[np.int8], rows: NDArray[np.bool_], voices: NDArray[np.bool_]) -> None:
     """Make the plan of the given rows and voices unknown, in place.
 
@@ -197,6 +257,7 @@ def forget_plan(ids: NDArray[np.int16], slots: NDArray[np.int8], rows: NDArray[n
             slots[rows, 6 + SLOT_VOICES.index(int(voice))] = NO_SLOT
     if voices.all():
         ids[rows, 27] = UNKNOWN_LAG
+        ids[rows, COLUMN["shift"]] = MAX_SHIFT
 
 
 def as_future(ids: NDArray[np.int16], slots: NDArray[np.int8]) -> None:
@@ -204,6 +265,7 @@ def as_future(ids: NDArray[np.int16], slots: NDArray[np.int8]) -> None:
     everything = np.ones(len(ids), dtype=bool)
     forget_plan(ids, slots, everything, np.ones(4, dtype=bool))
     forget_recall(ids, slots)
+    forget_chords(ids)
     ids[:, COLUMN["bar_index"]] = MAX_BAR_INDEX
     ids[:, COLUMN["bars_remaining"]] = UNKNOWN_REMAINING
     ids[:, COLUMN["segment"]] = 1

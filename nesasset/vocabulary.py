@@ -65,12 +65,22 @@ CONTROLS: Final = {
     "loop_bars": 66,  # 1 ends, 1 + bars up to 65
 }
 
-# The form plan, per bar: a lag to one earlier bar (0 none) and per voice what becomes of that bar's part.
+# The form plan, per bar: a lag to one earlier bar (0 none) and per voice what becomes of that bar's part. Classes below NEW
+# compare with that bar; a sequence is its part moved by the bar's shift.
 MAX_LAG: Final = 31
-EXACT, VARIED, RHYTHM, NEW, SILENT = range(5)
-PLAN_CLASSES: Final = ("exact", "varied", "rhythm", "new", "silent")
+EXACT, VARIED, RHYTHM, SEQUENCE, NEW, SILENT = range(6)
+PLAN_CLASSES: Final = ("exact", "varied", "rhythm", "sequence", "new", "silent")
 UNKNOWN_LAG: Final = MAX_LAG + 1
 UNKNOWN_CLASS: Final = len(PLAN_CLASSES)
+MAX_SHIFT: Final = 12  # semitones to either side
+
+# The harmony: a chord for each half of a bar. Id 0 is no chord, 1 + 12 * quality + root a triad, root 0 for C.
+CHORD_QUALITIES: Final = ("major", "minor", "diminished")
+CHORD_INTERVALS: Final = ((0, 4, 7), (0, 3, 7), (0, 3, 6))
+N_CHORDS: Final = 1 + 12 * len(CHORD_QUALITIES)
+NO_CHORD: Final = 0
+UNKNOWN_CHORD: Final = N_CHORDS
+HALVES: Final = 2  # of a bar, each with a chord
 
 MAX_BAR_ROWS: Final = 16
 MAX_BARS_REMAINING: Final = 32  # 0 … 32, and one more class for "not known"
