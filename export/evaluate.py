@@ -14,6 +14,8 @@ Every figure is a code length: what it would take to write the songs down, given
 * instruments: the palette slot of every note, and once a song the palette itself, under the unigram code of
   export.baselines.unigram, the same for all systems.
 * plan: the form plan under the n-gram model of nesasset.compose.plan_model, for the systems that are told it.
+* harmony: the chords under the n-gram model of nesasset.compose.harmony, for the systems that are told them; the song's key,
+  one of twelve tonics and two modes, is charged with it.
 
 Not priced, for no system: the number of rows, bar length, and where the song loops. Not priced, for the networks: the
 controls; their price under unigrams is printed with the table.
@@ -48,16 +50,18 @@ from export.baselines.unigram import PaletteCode
 from export.dataset import Corpus, take, to_batch, windows
 from export.instruments import Library
 from export.model import RowModel
+from export.plan_library import song_harmonies
 from export.prepare import SAME_ROWS, Rows, convert_all, load_rows, load_tracks, without_doubles, write_split
 from export.songs import DATA_FRAME_RATE_HZ, Song
 from export.train import TrainConfig, load_model
+from nesasset.compose.harmony import HarmonyModel
 from nesasset.compose.plan_model import PlanModel
 from nesasset.errors import NesassetError
-from nesasset.features import forget_plan
+from nesasset.features import forget_chords, forget_plan
 from nesasset.model import Model
 from nesasset.model import Song as SongVectors
 from nesasset.model import load_model as load_exported
-from nesasset.vocabulary import CONTROLS, EXACT, HOLD_ID, ONSET_ID, REST_ID, SILENT
+from nesasset.vocabulary import CONTROLS, EXACT, HOLD_ID, ONSET_ID, REST_ID, SEQUENCE, SILENT
 
 Bits = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Of every cell, (n_rows, 4), and every instrument, (n_rows, 3), of the songs one after the other."""
@@ -65,6 +69,7 @@ Tick = Callable[[int], None]
 """Told how many rows are done."""
 ROWS_A_CALL = 16  # of a floating-point graph, where it makes no difference
 SONGS_A_CALL = 8
+KEY_BITS = float(np.log2(24))
 FORGET_ROWS = 64  # of a full cache at once: moving it for every row would cost more than the row
 
 
@@ -75,6 +80,7 @@ class Result:
     cells: float
     instruments: float
     plan: float
+    harmony: float
     total: float
     bits_per_note: float
     bits_per_minute: float
@@ -85,24 +91,27 @@ class Prices:
     """What was learnt from the training songs about plans and palettes."""
 
     plan: PlanModel
+    harmony: HarmonyModel
     palette: PaletteCode
 
     @staticmethod
     def of_rows(rows: Rows) -> Prices:
         """Count a prepared training split."""
-        return Prices._of(rows.bar_offsets, rows.lags, rows.classes, rows.pulse_palette, rows.noise_palette)
+        plans = _plans(rows.bar_offsets, rows.lags, rows.classes, rows.shifts)
+        harmony = HarmonyModel.fit(song_harmonies(rows))
+        return Prices(PlanModel.fit(plans), harmony, PaletteCode.fit(*map(np.asarray, (rows.pulse_palette, rows.noise_palette))))
 
     @staticmethod
     def of_library(path: Path) -> Prices:
         """Count the plan library that travels with a model."""
         with np.load(path) as data:
-            return Prices._of(data["bars"], data["lags"], data["classes"], data["pulse_palette"], data["noise_palette"])
+            plans = _plans(*(data[name] for name in ("bars", "lags", "classes", "shifts")))
+            harmony = HarmonyModel.from_arrays(dict(data))
+            return Prices(PlanModel.fit(plans), harmony, PaletteCode.fit(data["pulse_palette"], data["noise_palette"]))
 
-    @staticmethod
-    def _of(*arrays: NDArray[Any]) -> Prices:
-        bars, lags, classes, pulse, noise = (np.asarray(array) for array in arrays)
-        plans = [(lags[a:b], classes[a:b]) for a, b in pairwise(bars)]
-        return Prices(PlanModel.fit(plans), PaletteCode.fit(pulse, noise))
+
+def _plans(bars: NDArray[Any], *parts: NDArray[Any]) -> list[tuple[NDArray[Any], ...]]:
+    return [tuple(np.asarray(part[a:b]) for part in parts) for a, b in pairwise(np.asarray(bars))]
 
 
 # --- the music --------------------------------------------------------------------------------------------------------
@@ -180,28 +189,32 @@ def decode_fixed(
     starts: NDArray[np.integer],
     lags: NDArray[np.integer],
     classes: NDArray[np.integer],
+    shifts: NDArray[np.integer],
     bar_rows: int,
 ) -> NDArray[np.integer]:
     """Return the song with every cell that its plan fixes written anew from the plan and the rows before it.
 
-    An exact voice repeats the referenced bar. A silent voice holds; on its first row it rests if a note still sounds.
+    An exact voice repeats the referenced bar, a sequence repeats it moved by the bar's shift. A silent voice holds; on its first row it rests if a note still sounds.
 
     Args:
         cells: Shape (n_rows, 4); what it holds where the plan fixes a cell is not looked at.
         starts: First row of each bar and the end.
         lags: Shape (n_bars,).
         classes: Shape (n_bars, 4).
+        shifts: Shape (n_bars,).
         bar_rows: Rows of a whole bar.
     """
     out = np.array(cells)
-    fixed = np.repeat((classes == EXACT) | (classes == SILENT), np.diff(starts), axis=0)
+    fixed = np.repeat((classes == EXACT) | (classes == SEQUENCE) | (classes == SILENT), np.diff(starts), axis=0)
     out[fixed] = -1
     sounds = np.full(4, REST_ID)
     for bar, (a, b) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)):
         for voice in range(4):
-            if classes[bar, voice] == EXACT:
+            if classes[bar, voice] in (EXACT, SEQUENCE):
                 back = int(lags[bar]) * bar_rows
-                out[a:b, voice] = out[a - back : b - back, voice]
+                shift = int(shifts[bar]) if classes[bar, voice] == SEQUENCE else 0
+                part = out[a - back : b - back, voice]
+                out[a:b, voice] = np.where(part >= ONSET_ID, part + shift, part)
             elif classes[bar, voice] == SILENT:
                 out[a:b, voice] = HOLD_ID
                 out[a, voice] = REST_ID if sounds[voice] >= ONSET_ID else HOLD_ID
@@ -214,9 +227,9 @@ def decode_fixed(
 def check_fixed(corpus: Corpus, songs: NDArray[np.int64]) -> None:
     """Raise ClickException where a cell that costs nothing does not follow from the plan and the past."""
     for song in songs.tolist():
-        starts, lags, classes = corpus.plan(song)
+        starts, *plan = corpus.plan(song)
         cells = corpus.cells[corpus.offsets[song] : corpus.offsets[song + 1]]
-        if not np.array_equal(decode_fixed(cells, starts, lags, classes, int(corpus.rows.bar_rows[song])), cells):
+        if not np.array_equal(decode_fixed(cells, starts, *plan, int(corpus.rows.bar_rows[song])), cells):
             raise click.ClickException(f"song {song} of the split does not follow from its plan, prepare the split anew")
 
 
@@ -238,7 +251,7 @@ def torch_bits(net: RowModel, corpus: Corpus, songs: NDArray[np.int64], tick: Ti
         corpus: Split that holds the songs.
         songs: Which ones.
         tick: Progress.
-        plan: Whether the network is told the plan.
+        plan: Whether the network is told the plan and the harmony.
     """
     first = rows_of(corpus, songs)
     cells, slots = np.zeros((first[-1], 4)), np.zeros((first[-1], 3))
@@ -251,6 +264,7 @@ def torch_bits(net: RowModel, corpus: Corpus, songs: NDArray[np.int64], tick: Ti
         if not plan:
             for one in parts:
                 forget_plan(one["ids"], one["slots"], np.ones(width, dtype=bool), np.ones(4, dtype=bool))
+                forget_chords(one["ids"])
         out = net(to_batch(parts))
         for index, (place, crop, context) in enumerate(group):
             here = slice(first[place] + crop.start + context, first[place] + crop.stop)
@@ -341,6 +355,12 @@ def plan_bits(prices: Prices, corpus: Corpus, songs: NDArray[np.int64]) -> float
     return sum(prices.plan.bits(*corpus.plan(int(song))[1:]) for song in songs)
 
 
+def harmony_bits(prices: Prices, corpus: Corpus, songs: NDArray[np.int64]) -> float:
+    """Return the price of all harmonies and keys."""
+    known = song_harmonies(corpus.rows)
+    return sum(prices.harmony.bits(*known[song]) + KEY_BITS for song in songs.tolist())
+
+
 def control_bits(train: Rows, corpus: Corpus, songs: NDArray[np.int64]) -> float:
     """Return the price of all songs' controls, each under its unigram in the training songs."""
     total = 0.0
@@ -350,13 +370,14 @@ def control_bits(train: Rows, corpus: Corpus, songs: NDArray[np.int64]) -> float
     return total
 
 
-def result(bits: Bits, palette: float, plan: float, corpus: Corpus, songs: NDArray[np.int64]) -> Result:
+def result(bits: Bits, palette: float, plan: float, harmony: float, corpus: Corpus, songs: NDArray[np.int64]) -> Result:
     """Put one system's prices together.
 
     Args:
         bits: Of cells and instruments.
         palette: Bits of all palettes.
         plan: Bits of all plans, 0 for a system that is not told them.
+        harmony: Bits of all harmonies, 0 for a system that is not told them.
         corpus: Split that holds the songs.
         songs: Which ones.
     """
@@ -365,8 +386,8 @@ def result(bits: Bits, palette: float, plan: float, corpus: Corpus, songs: NDArr
     onsets = sum(int((corpus.cells[corpus.offsets[song] : corpus.offsets[song + 1]] >= ONSET_ID).sum()) for song in songs)
     minutes = float((lengths * np.asarray(corpus.rows.row_frames)[songs]).sum()) / DATA_FRAME_RATE_HZ / 60
     cells, slots = float(bits[0].sum()), float(bits[1].sum()) + palette
-    total = cells + slots + plan
-    return Result(cells / n_rows, slots / n_rows, plan / n_rows, total / n_rows, total / max(onsets, 1), total / minutes)
+    total = cells + slots + plan + harmony
+    return Result(cells / n_rows, slots / n_rows, plan / n_rows, harmony / n_rows, total / n_rows, total / max(onsets, 1), total / minutes)
 
 
 def to_json(results: dict[str, Result], n_songs: int, n_rows: int) -> dict[str, Any]:
@@ -377,9 +398,9 @@ def to_json(results: dict[str, Result], n_songs: int, n_rows: int) -> dict[str, 
 
 def to_table(results: dict[str, Result], n_songs: int, n_rows: int) -> str:
     """Return the results as a text table."""
-    head = f"{'bits per row':<16}{'cells':>8}{'instr.':>8}{'plan':>8}{'total':>8}{'a note':>9}{'a minute':>10}"
+    head = f"{'bits per row':<16}{'cells':>8}{'instr.':>8}{'plan':>8}{'harmony':>9}{'total':>8}{'a note':>9}{'a minute':>10}"
     lines = [
-        f"{name:<16}{one.cells:>8.3f}{one.instruments:>8.3f}{one.plan:>8.3f}{one.total:>8.3f}{one.bits_per_note:>9.3f}{one.bits_per_minute:>10.0f}"
+        f"{name:<16}{one.cells:>8.3f}{one.instruments:>8.3f}{one.plan:>8.3f}{one.harmony:>9.3f}{one.total:>8.3f}{one.bits_per_note:>9.3f}{one.bits_per_minute:>10.0f}"
         for name, one in results.items()
     ]
     return "\n".join([f"{n_songs} songs, {n_rows} rows", head, *lines])
@@ -485,6 +506,7 @@ def main(
         check_fixed(split, chosen)
         n_rows = int(rows_of(split, chosen)[-1])
         palettes, plans = palette_bits(prices, split, chosen), plan_bits(prices, split, chosen)
+        harmonies = harmony_bits(prices, split, chosen)
         progress = stack.enter_context(Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()))
         counts: dict[str, Callable[[Music, Music], Bits]] = {
             "unigram": unigram.score,
@@ -520,7 +542,7 @@ def main(
                     bits, told = exported_bits(name, path, sidecar, split, chosen, tick, exact_int8), True
                 else:
                     bits, told = checkpoint_bits(path, split, chosen, tick)
-            results[name] = result(bits, palettes, plans if told else 0.0, split, chosen)
+            results[name] = result(bits, palettes, plans * told, harmonies * told, split, chosen)
     if as_json:
         click.echo(json.dumps(to_json(results, len(chosen), n_rows), indent=1))
         return

@@ -29,7 +29,7 @@ DIMINISHED: Final = -0.1
 
 
 def mine_chords(cells: NDArray[np.integer], starts: NDArray[np.integer], bar_rows: int) -> NDArray[np.int8]:
-    """Return the chords of a song, shape (n_bars, 2).
+    """Return the chords of a song, shape (n_bars, 2); what its form settles is left to nesasset.compose.harmony.settle.
 
     Args:
         cells: Shape (n_rows, 4).

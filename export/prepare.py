@@ -28,6 +28,7 @@ from export.harmony import mine_chords
 from export.instruments import Library, learn_library, make_palette
 from export.plans import bar_starts, mine_plan
 from export.songs import Song, read_frames, to_song
+from nesasset.compose.harmony import Form, settle
 from nesasset.errors import FormatError
 from nesasset.recall import recall_song
 from nesasset.vocabulary import HOLD_ID, PALETTE_SLOTS
@@ -180,7 +181,8 @@ def write_split(
         parts["lags"].append(lags)
         parts["classes"].append(classes)
         parts["shifts"].append(shifts)
-        parts["chords"].append(mine_chords(song.cells, bar_starts(len(song.cells), song.bar_rows, first), song.bar_rows))
+        chords = mine_chords(song.cells, bar_starts(len(song.cells), song.bar_rows, first), song.bar_rows)
+        parts["chords"].append(settle(chords, Form(lags, classes, shifts, minor=False)).astype(np.int8))
         parts["row_frames"].append(song.row_frames)
         parts["recall"].append(recall.astype(np.int32))
         parts["strength"].append(strength.astype(np.int8))

@@ -16,9 +16,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from export.model import ROTARY_BASE, SLOT_COLUMN, VOICE_CELLS, RowModel
-from nesasset.features import COLUMN, NO_SLOT, RECALL, SLOT_FEATURES, STRENGTH
+from nesasset.features import CHORD, COLUMN, NO_SLOT, RECALL, SLOT_FEATURES, STRENGTH
 from nesasset.recall import N_STRENGTHS
-from nesasset.vocabulary import EXACT, HEAD_ORDER, HOLD_ID, N_CELLS, ONSET_ID, PALETTE_SLOTS, PLAN_CLASSES, SILENT
+from nesasset.vocabulary import (
+    EXACT,
+    HEAD_ORDER,
+    HOLD_ID,
+    N_CELLS,
+    N_CHORDS,
+    ONSET_ID,
+    PALETTE_SLOTS,
+    PLAN_CLASSES,
+    SEQUENCE,
+    SILENT,
+)
 
 BLOCKED = -1e9
 SLOT_VOICE_NAMES = ("P1", "P2", "NO")  # of the columns of slots
@@ -150,14 +161,14 @@ class RowGraph(nn.Module):
         return net.norm(x), present
 
     def cell_hints(self, ids: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Return what reference, plan and recall add for each voice: to its logits (B, T, 90), to its state (B, T, W)."""
+        """Return what reference, plan, recall and chord add for each voice: to its logits (B, T, 90), to its state (B, T, W)."""
         B, T, _ = ids.shape
         classes = ids.index_select(2, self.class_columns)  # plan class and strength of the recall, of each voice
-        cells = torch.minimum(ids.index_select(2, self.cell_columns), self.cell_tops)  # reference; event of the recall
-        bias = F.embedding(classes * self.class_steps + cells + self.bias_starts, self.bias_table)  # (B, T, 8, N_CELLS)
+        cells = torch.minimum(ids.index_select(2, self.cell_columns), self.cell_tops)  # reference; event of the recall; chord
+        bias = F.embedding(classes * self.class_steps + cells + self.bias_starts, self.bias_table)  # (B, T, 12, N_CELLS)
         recall, strength = ids[..., RECALL : RECALL + 4], ids[..., STRENGTH : STRENGTH + 4]
         same = F.embedding(recall, self.same) * F.embedding(strength + self.strength_starts, self.same_weights)
-        bias = bias.view(B, T, 2, -1).sum(2) + same.view(B, T, -1)
+        bias = bias.view(B, T, 3, -1).sum(2) + same.view(B, T, -1)
         context = F.embedding(ids.index_select(2, self.context_columns) + self.context_starts, self.context_table)
         context = context.view(B, T, 2, -1).sum(2)
         return bias.split(N_CELLS, dim=2), context.split(self.net.config.width, dim=2)
@@ -264,6 +275,9 @@ def _tables(net: RowModel) -> dict[str, Tensor]:
     # Nothing to recall is class 0, which never meets an event while training: its rows are those of the first weights, zero.
     for part in bias[4:]:
         part[:3] = 0
+    chord = torch.arange(N_CHORDS + 1)
+    bias += [head.chord_bias(voice, chord) for voice in range(3)]
+    bias.append(torch.zeros(N_CHORDS + 1, N_CELLS))  # the noise
     index = torch.arange(slots)
     slot_kind = torch.zeros(3, kinds, slots + 1, slots)
     slot_kind[:, :, index, index] = head.slot_reference[..., None]
@@ -283,13 +297,13 @@ def _tables(net: RowModel) -> dict[str, Tensor]:
         return torch.tensor([0, *(len(part) for part in parts)][:-1]).cumsum(0)
 
     free = torch.full((kinds,), -1 / math.log(2))
-    free[EXACT] = free[SILENT] = 0
+    free[EXACT] = free[SEQUENCE] = free[SILENT] = 0
     tables = {
-        "class_columns": columns("class", "strength"),
-        "cell_columns": columns("reference", "recall"),
-        "cell_tops": torch.tensor([N_CELLS] * 4 + [ONSET_ID] * 4),
-        "class_steps": torch.tensor([cells] * 4 + [3] * 4),
-        "bias_table": torch.cat(bias),  # (4 * kinds * cells + 4 * strengths * 3, N_CELLS)
+        "class_columns": torch.cat([columns("class", "strength"), torch.full((4,), CHORD)]),
+        "cell_columns": torch.cat([columns("reference", "recall"), torch.full((4,), CHORD)]),
+        "cell_tops": torch.tensor([N_CELLS] * 4 + [ONSET_ID] * 4 + [N_CHORDS] * 4),
+        "class_steps": torch.tensor([cells] * 4 + [3] * 4 + [0] * 4),
+        "bias_table": torch.cat(bias),  # (4 * kinds * cells + 4 * strengths * 3 + 4 * (N_CHORDS + 1), N_CELLS)
         "bias_starts": starts(bias),
         "same": F.pad(torch.eye(N_CELLS), (0, 0, 0, 1)),  # a cell, or none, to (N_CELLS,)
         "same_weights": head.recalled_cell.detach().reshape(-1, 1),

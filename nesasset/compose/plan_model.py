@@ -1,19 +1,20 @@
 """A model of form plans: which earlier bar each bar refers to, and what becomes of each voice. Counts, no network.
 
 It prices plans in bits (every model that is told the plan is charged for it) and draws plans for lengths that a plan
-library lacks. It knows nothing of notes. Real form has a hierarchy of four and eight bars that these contexts see only
-through the bar's number, so a plan from a library is to be preferred where there is one.
+library lacks. It knows nothing of notes. Form has a hierarchy of four and eight bars, which it sees through the bar's
+number and through what was so many bars ago; a plan from a library is to be preferred where there is one.
 
-A bar's plan is a lag, 0 for none, and one class per voice, together its word. The code of a song is, bar by bar,
+A bar's plan is a lag, 0 for none, one class per voice, together its word, and a shift where a voice is a sequence. The
+code of a song is, bar by bar,
 
-    lag    | the two lags before, bar number, previous word
-    class  | is there a reference, the voice's class in the previous and in the referenced bar, classes already said,
-             previous word, lag
+    lag    | the two lags before and those four and eight bars ago, bar number, previous word
+    class  | is there a reference, the voice's class in the previous and in the referenced bar and four and eight bars ago,
+             classes already said, previous word, lag
+    shift  | the previous bar's
 
-each an interpolation of counts from short to long contexts: a longer context's counts are joined by a number of
-observations more that are spread as the shorter context predicts (a Dirichlet prior; with that number bound to the
-distinct outcomes alone, as Witten and Bell do, each sharp context would discount again). What cannot be has no mass:
-a lag beyond the first bar; a class that compares where there is nothing to compare with; a reference that no voice uses.
+each an interpolation of counts from short to long contexts, see counts.py. What cannot be has no mass: a lag beyond the
+first bar; a class that compares where there is nothing to compare with; a reference that no voice uses; a sequence of
+drums.
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nesasset.compose.counts import Chain, Counts
 from nesasset.errors import FormatError
-from nesasset.vocabulary import MAX_LAG, NEW, PLAN_CLASSES
+from nesasset.vocabulary import MAX_LAG, MAX_SHIFT, NEW, PLAN_CLASSES, SEQUENCE
 
-Plan = tuple[NDArray[np.integer], NDArray[np.integer]]
-"""Lags of shape (n_bars,) and classes of shape (n_bars, 4), columns P1, P2, TR, NO."""
+Plan = tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.integer]]
+"""Lags of shape (n_bars,), classes of shape (n_bars, 4), columns P1, P2, TR, NO, and shifts of shape (n_bars,)."""
 
 N_LAGS: Final = MAX_LAG + 1
 N_CLASSES: Final = len(PLAN_CLASSES)
+N_SHIFTS: Final = 2 * MAX_SHIFT + 1
 NO_LAG: Final = N_LAGS  # before the first bar
 NO_CLASS: Final = N_CLASSES  # before the first bar; where no bar is referred to
 NO_WORD: Final = N_CLASSES**4
@@ -40,10 +43,11 @@ _DIGITS: Final = N_CLASSES ** np.arange(3, -1, -1)  # a word is its classes read
 _PERIOD: Final = 8  # bars beyond the sixteenth are told apart by their place among eight
 
 # Weight of each context's prior: fixed part and part per distinct outcome seen, shortest context first. Tuned one after
-# the other on a tenth of the training songs, counted on the rest: 2.51 bits a bar for the lag (3.22 without context) and
-# 4.24 for the classes (6.36). Factors of two either way change less than 0.01 bits.
-LAG_PRIORS: Final = ((1.0, 0.0), (40.0, 2.0), (80.0, 2.0), (80.0, 4.0), (10.0, 4.0))
-CLASS_PRIORS: Final = ((1.0, 0.0), (4.0, 1.0), (10.0, 2.0), (20.0, 4.0), (80.0, 0.0))
+# the other on a tenth of the training songs, counted on the rest; factors of two either way change less than 0.01 bits.
+# What was four and eight bars ago is worth 0.026 bits a bar of valid to the lag and 0.013 to the classes.
+LAG_PRIORS: Final = ((1.0, 0.0), (40.0, 2.0), (80.0, 2.0), (80.0, 4.0), (20.0, 2.0), (10.0, 4.0))
+CLASS_PRIORS: Final = ((1.0, 0.0), (4.0, 1.0), (10.0, 2.0), (20.0, 2.0), (20.0, 4.0), (80.0, 0.0))
+SHIFT_PRIORS: Final = ((1.0, 0.0), (20.0, 2.0))
 
 # What pays in bits scatters when it draws from itself: probabilities are raised to this power, with which bars that
 # repeat exactly are as frequent in the first sixteen as in training songs (10 %; at 1.0 they are half as frequent).
@@ -51,7 +55,7 @@ SHARPNESS: Final = 1.25
 
 
 def class_words(classes: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Return the word of each bar, 0 to 624, for classes of shape (n_bars, 4)."""
+    """Return the word of each bar, 0 to N_CLASSES ** 4 - 1, for classes of shape (n_bars, 4)."""
     return classes.astype(np.int64) @ _DIGITS
 
 
@@ -69,6 +73,8 @@ def allowed_classes(lags: NDArray[np.integer], said: NDArray[np.integer]) -> NDA
     """
     allowed = np.ones((len(lags), N_CLASSES), dtype=bool)
     allowed[lags == 0, :NEW] = False
+    if said.shape[1] == 3:
+        allowed[:, SEQUENCE] = False
     if said.shape[1] == 3:  # a bar refers to another only where a voice makes use of it
         unused = (lags > 0) & (said >= NEW).all(axis=1)
         allowed[unused, NEW:] = False
@@ -76,112 +82,83 @@ def allowed_classes(lags: NDArray[np.integer], said: NDArray[np.integer]) -> NDA
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Counts:
-    """What followed each context."""
-
-    contexts: NDArray[np.int64]
-    """Sorted, shape (n,)."""
-    counts: NDArray[np.float32]
-    """Shape (n, number of outcomes)."""
-
-    @staticmethod
-    def of(contexts: NDArray[np.int64], outcomes: NDArray[np.int64], size: int) -> _Counts:
-        known, place = np.unique(contexts, return_inverse=True)
-        counts = np.bincount(place.reshape(-1) * size + outcomes, minlength=len(known) * size)
-        return _Counts(known, counts.reshape(-1, size).astype(np.float32))
-
-    def at(self, contexts: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return counts of shape (len(contexts), number of outcomes), zeros for contexts never seen."""
-        if not len(self.contexts):
-            return np.zeros((len(contexts), self.counts.shape[1]))
-        place = np.minimum(np.searchsorted(self.contexts, contexts), len(self.contexts) - 1)
-        return np.where((self.contexts[place] == contexts)[:, None], self.counts[place], 0.0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Chain:
-    """An interpolation of counts over ever longer contexts."""
-
-    levels: tuple[_Counts, ...]
-    priors: tuple[tuple[float, float], ...]
-
-    def probabilities(self, contexts: list[NDArray[np.int64]], allowed: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return probabilities of shape (n, number of outcomes): above 0 where allowed, 0 elsewhere, sum 1."""
-        p = allowed / allowed.sum(axis=1, keepdims=True)
-        for level, context, (fixed, per_type) in zip(self.levels, contexts, self.priors, strict=True):
-            counts = level.at(context)
-            weight = fixed + per_type * (counts > 0).sum(axis=1, keepdims=True)
-            p = (counts + weight * p) / (counts.sum(axis=1, keepdims=True) + weight)
-        p = p * allowed
-        normalised: NDArray[np.float64] = p / p.sum(axis=1, keepdims=True)
-        return normalised
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class PlanModel:
     """Prices and draws plans; make one with `PlanModel.fit`."""
 
-    lag: _Chain
-    voices: tuple[_Chain, ...]
+    lag: Chain
+    voices: tuple[Chain, ...]
     """Of P1, P2, TR, NO."""
+    shift: Chain
 
     @staticmethod
     def fit(plans: Iterable[Plan]) -> PlanModel:
         """Count plans.
 
         Args:
-            plans: (lags, classes) of each song, as the plan library or a prepared corpus holds them.
+            plans: (lags, classes, shifts) of each song, as the plan library or a prepared corpus holds them.
 
         Raises:
             FormatError: A plan cannot be: a lag before the song's start, or classes that do not fit the lag.
         """
-        songs = [(np.asarray(lags), np.asarray(classes)) for lags, classes in plans]
-        for lags, classes in songs:
-            _check_shapes(lags, classes)
-        lags = np.concatenate([np.zeros(0, dtype=np.int64), *(lags for lags, _ in songs)])
-        classes = np.concatenate([np.zeros((0, 4), dtype=np.int64), *(classes for _, classes in songs)])
-        bars = np.concatenate([np.zeros(0, dtype=np.int64), *(np.arange(len(lags)) for lags, _ in songs)])
-        _check_bars(lags, classes, bars)
+        songs = [tuple(np.asarray(part) for part in plan) for plan in plans]
+        for lags, classes, shifts in songs:
+            _check_shapes(lags, classes, shifts)
+        lags = np.concatenate([np.zeros(0, dtype=np.int64), *(lags for lags, _, _ in songs)])
+        classes = np.concatenate([np.zeros((0, 4), dtype=np.int64), *(classes for _, classes, _ in songs)])
+        shifts = np.concatenate([np.zeros(0, dtype=np.int64), *(shifts for _, _, shifts in songs)])
+        bars = np.concatenate([np.zeros(0, dtype=np.int64), *(np.arange(len(lags)) for lags, _, _ in songs)])
+        _check_bars(lags, classes, shifts, bars)
         views = _views(lags, classes, bars)
-        lags, classes = views[0], views[1]
-        lag = tuple(_Counts.of(context, lags, N_LAGS) for context in _lag_contexts(views))
+        lags, classes = views.lags, views.classes
+        lag = tuple(Counts.of(context, lags, N_LAGS) for context in _lag_contexts(views))
         voices = tuple(
-            _Chain(
-                tuple(_Counts.of(context, classes[:, voice], N_CLASSES) for context in _class_contexts(views, voice)),
+            Chain(
+                tuple(Counts.of(context, classes[:, voice], N_CLASSES) for context in _class_contexts(views, voice)),
                 CLASS_PRIORS,
             )
             for voice in range(4)
         )
-        return PlanModel(_Chain(lag, LAG_PRIORS), voices)
+        moved = np.flatnonzero(shifts)
+        shift = tuple(
+            Counts.of(context[moved], shifts[moved].astype(np.int64) + MAX_SHIFT, N_SHIFTS)
+            for context in _shift_contexts(shifts, bars)
+        )
+        return PlanModel(Chain(lag, LAG_PRIORS), voices, Chain(shift, SHIFT_PRIORS))
 
-    def bits(self, lags: NDArray[np.integer], classes: NDArray[np.integer]) -> float:
+    def bits(self, lags: NDArray[np.integer], classes: NDArray[np.integer], shifts: NDArray[np.integer]) -> float:
         """Return the code length of a song's plan in bits; its number of bars is known.
 
         Args:
             lags: Bars back to the reference, 0 none, shape (n_bars,).
             classes: Plan class per voice, shape (n_bars, 4).
+            shifts: Semitones of the sequences, shape (n_bars,).
 
         Raises:
             FormatError: The plan cannot be.
         """
-        return float(self.bar_bits(lags, classes).sum())
+        return float(self.bar_bits(lags, classes, shifts).sum())
 
-    def bar_bits(self, lags: NDArray[np.integer], classes: NDArray[np.integer]) -> NDArray[np.float64]:
+    def bar_bits(
+        self, lags: NDArray[np.integer], classes: NDArray[np.integer], shifts: NDArray[np.integer]
+    ) -> NDArray[np.float64]:
         """Return the code length of each bar's plan given the bars before it, shape (n_bars,); errors as for `bits`."""
-        lags, classes = np.asarray(lags), np.asarray(classes)
-        _check_shapes(lags, classes)
+        lags, classes, shifts = np.asarray(lags), np.asarray(classes), np.asarray(shifts)
+        _check_shapes(lags, classes, shifts)
         bars = np.arange(len(lags))
-        _check_bars(lags, classes, bars)
+        _check_bars(lags, classes, shifts, bars)
         views = _views(lags, classes, bars)
-        lags, classes = views[0], views[1]
+        lags, classes = views.lags, views.classes
         rows = np.arange(len(lags))
         bits = -np.log2(self.lag.probabilities(_lag_contexts(views), allowed_lags(bars))[rows, lags])
         for voice, chain in enumerate(self.voices):
             p = chain.probabilities(_class_contexts(views, voice), allowed_classes(lags, classes[:, :voice]))
             bits -= np.log2(p[rows, classes[:, voice]])
+        moved = np.flatnonzero(shifts)
+        p = self.shift.probabilities([part[moved] for part in _shift_contexts(shifts, bars)], _allowed_shifts(len(moved)))
+        bits[moved] -= np.log2(p[np.arange(len(moved)), shifts[moved].astype(np.int64) + MAX_SHIFT])
         return bits
 
-    def sample(self, rng: np.random.Generator, n_bars: int) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    def sample(self, rng: np.random.Generator, n_bars: int) -> tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.int8]]:
         """Draw a plan.
 
         Args:
@@ -189,19 +166,24 @@ class PlanModel:
             n_bars: 0 or more.
 
         Returns:
-            Lags of shape (n_bars,) and classes of shape (n_bars, 4), both int8.
+            Lags of shape (n_bars,), classes of shape (n_bars, 4) and shifts of shape (n_bars,), all int8.
         """
         lags = np.zeros(n_bars, dtype=np.int8)
         classes = np.full((n_bars, 4), NEW, dtype=np.int8)
+        shifts = np.zeros(n_bars, dtype=np.int8)
         for bar in range(n_bars):
             p = self.lag.probabilities(_lag_contexts(_last_view(lags, classes, bar)), allowed_lags(np.array([bar])))
             lags[bar] = rng.choice(N_LAGS, p=_sharpened(p[0]))
             views = _last_view(lags, classes, bar)
             for voice, chain in enumerate(self.voices):
-                allowed = allowed_classes(views[0], views[1][:, :voice])
+                allowed = allowed_classes(views.lags, views.classes[:, :voice])
                 p = chain.probabilities(_class_contexts(views, voice), allowed)
-                classes[bar, voice] = views[1][0, voice] = rng.choice(N_CLASSES, p=_sharpened(p[0]))
-        return lags, classes
+                classes[bar, voice] = views.classes[0, voice] = rng.choice(N_CLASSES, p=_sharpened(p[0]))
+            if (classes[bar] == SEQUENCE).any():
+                contexts = [part[-1:] for part in _shift_contexts(shifts[: bar + 1], np.arange(bar + 1))]
+                p = self.shift.probabilities(contexts, _allowed_shifts(1))
+                shifts[bar] = rng.choice(N_SHIFTS, p=_sharpened(p[0])) - MAX_SHIFT
+        return lags, classes, shifts
 
 
 def _sharpened(p: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -210,76 +192,109 @@ def _sharpened(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return normalised
 
 
-def _check_shapes(lags: NDArray[np.integer], classes: NDArray[np.integer]) -> None:
-    whole = lags.dtype.kind in "iu" and classes.dtype.kind in "iu"
-    if not whole or lags.ndim != 1 or classes.shape != (len(lags), 4):
+def _check_shapes(lags: NDArray[np.integer], classes: NDArray[np.integer], shifts: NDArray[np.integer]) -> None:
+    whole = all(part.dtype.kind in "iu" for part in (lags, classes, shifts))
+    if not whole or lags.ndim != 1 or classes.shape != (len(lags), 4) or shifts.shape != lags.shape:
         raise FormatError(
-            "a plan needs whole numbers: lags of shape (n,) and classes of shape (n, 4), "
-            f"not {lags.dtype} {lags.shape} and {classes.dtype} {classes.shape}"
+            "a plan needs whole numbers: lags of shape (n,), classes of shape (n, 4) and shifts of shape (n,), "
+            f"not {lags.dtype} {lags.shape}, {classes.dtype} {classes.shape} and {shifts.dtype} {shifts.shape}"
         )
 
 
-def _check_bars(lags: NDArray[np.integer], classes: NDArray[np.integer], bars: NDArray[np.int64]) -> None:
+def _check_bars(
+    lags: NDArray[np.integer], classes: NDArray[np.integer], shifts: NDArray[np.integer], bars: NDArray[np.int64]
+) -> None:
     """Raise FormatError where no plan can be like this one; `bars` numbers the bars within their songs."""
     most = np.minimum(bars, MAX_LAG)
     far = np.flatnonzero((lags < 0) | (lags > most))
     if len(far):
         at = far[0]
         raise FormatError(f"the lag of bar {bars[at]} of a plan must be between 0 and {most[at]}, not {lags[at]}")
-    known = ((classes >= 0) & (classes < N_CLASSES)).all(axis=1)
+    known = ((classes >= 0) & (classes < N_CLASSES)).all(axis=1) & (classes[:, 3] != SEQUENCE)
     fits = np.where(lags > 0, (classes < NEW).any(axis=1), (classes >= NEW).all(axis=1))
     wrong = np.flatnonzero(~(known & fits))
     if len(wrong):
         at = wrong[0]
         raise FormatError(f"bar {bars[at]} of a plan cannot have the classes {classes[at].tolist()} at lag {lags[at]}")
+    astray = np.flatnonzero((np.abs(shifts) > MAX_SHIFT) | ((shifts != 0) != (classes == SEQUENCE).any(axis=1)))
+    if len(astray):
+        at = astray[0]
+        raise FormatError(
+            f"bar {bars[at]} of a plan has the shift {shifts[at]}; it must be from 1 to {MAX_SHIFT} semitones up or down where "
+            "a voice is a sequence, 0 elsewhere"
+        )
 
 
-def _views(lags: NDArray[np.integer], classes: NDArray[np.integer], bars: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Return what contexts are made of, per bar of one song or of several behind each other.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Views:
+    """What contexts are made of, per bar of one song or of several behind each other."""
 
-    Lag, classes, bar number, previous lag, the lag before it, classes of the previous and of the referenced bar.
-    """
+    lags: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    bars: NDArray[np.int64]
+    """Number of the bar within its song."""
+    last: NDArray[np.int64]
+    """Lag of the bar before; NO_LAG where there is none, as below."""
+    before: NDArray[np.int64]
+    lag_4: NDArray[np.int64]
+    """Lag four bars ago."""
+    lag_8: NDArray[np.int64]
+    previous: NDArray[np.int64]
+    """Classes of the bar before, (n, 4); NO_CLASS where there is none, as below."""
+    reference: NDArray[np.int64]
+    """Classes of the referenced bar."""
+    classes_4: NDArray[np.int64]
+    """Classes four bars ago."""
+    classes_8: NDArray[np.int64]
+
+
+def _views(lags: NDArray[np.integer], classes: NDArray[np.integer], bars: NDArray[np.int64]) -> _Views:
+    """Return the views of every bar."""
     lags, classes = lags.astype(np.int64), classes.astype(np.int64)
     at = np.arange(len(lags))
-    started, twice = bars >= 1, bars >= 2
-    last = np.where(started, lags[np.maximum(at - 1, 0)], NO_LAG)
-    before = np.where(twice, lags[np.maximum(at - 2, 0)], NO_LAG)
-    previous = np.where(started[:, None], classes[np.maximum(at - 1, 0)], NO_CLASS)
+
+    def ago(array: NDArray[np.int64], count: int, none: int) -> NDArray[np.int64]:
+        known = (bars >= count).reshape(-1, *(1,) * (array.ndim - 1))
+        return np.where(known, array[np.maximum(at - count, 0)], none)
+
     reference = np.where((lags > 0)[:, None], classes[at - lags], NO_CLASS)
-    return [lags, classes, bars, last, before, previous, reference]
+    lag_views = (ago(lags, count, NO_LAG) for count in (1, 2, 4, 8))
+    previous, classes_4, classes_8 = (ago(classes, count, NO_CLASS) for count in (1, 4, 8))
+    return _Views(lags, classes, bars, *lag_views, previous, reference, classes_4, classes_8)
 
 
-def _last_view(lags: NDArray[np.int8], classes: NDArray[np.int8], bar: int) -> list[NDArray[np.int64]]:
+def _last_view(lags: NDArray[np.int8], classes: NDArray[np.int8], bar: int) -> _Views:
     """Return the views of one bar of a song, each of length one."""
-    wide = lags.astype(np.int64)
-    lag = int(wide[bar])
-    return [
-        wide[bar : bar + 1],
-        classes[bar : bar + 1].astype(np.int64),
-        np.array([bar]),
-        np.array([wide[bar - 1] if bar >= 1 else NO_LAG]),
-        np.array([wide[bar - 2] if bar >= 2 else NO_LAG]),
-        classes[bar - 1 : bar].astype(np.int64) if bar else np.full((1, 4), NO_CLASS),
-        classes[bar - lag : bar - lag + 1].astype(np.int64) if lag else np.full((1, 4), NO_CLASS),
-    ]
+    whole = _views(lags[: bar + 1], classes[: bar + 1], np.arange(bar + 1))
+    return _Views(*(getattr(whole, name)[bar:] for name in _Views.__slots__))
 
 
-def _previous_word(bars: NDArray[np.int64], previous: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.where(bars > 0, class_words(previous), NO_WORD)
-
-
-def _lag_contexts(views: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-    _, _, bars, last, before, previous, _ = views
+def _lag_contexts(views: _Views) -> list[NDArray[np.int64]]:
+    bars, last, base = views.bars, views.last, NO_LAG + 1
     place = np.where(bars < 2 * _PERIOD, bars, 2 * _PERIOD + bars % _PERIOD)
-    lags = last * (NO_LAG + 1) + before
+    lags = last * base + views.before
     placed = lags * 3 * _PERIOD + place
-    return [np.zeros_like(bars), last, lags, placed, placed * (NO_WORD + 1) + _previous_word(bars, previous)]
+    word = np.where(bars > 0, class_words(views.previous), NO_WORD)
+    group = ((last * base + views.lag_4) * base + views.lag_8) * 3 * _PERIOD + place
+    return [np.zeros_like(bars), last, lags, placed, group, (placed * (NO_WORD + 1) + word) * base + views.lag_4]
 
 
-def _class_contexts(views: list[NDArray[np.int64]], voice: int) -> list[NDArray[np.int64]]:
-    lags, classes, bars, _, _, previous, reference = views
+def _class_contexts(views: _Views, voice: int) -> list[NDArray[np.int64]]:
+    lags, classes, base = views.lags, views.classes, NO_CLASS + 1
     refers = (lags > 0).astype(np.int64)
-    own = (refers * (NO_CLASS + 1) + previous[:, voice]) * (NO_CLASS + 1) + reference[:, voice]
+    own = (refers * base + views.previous[:, voice]) * base + views.reference[:, voice]
     said = class_words(np.concatenate([classes[:, :voice], np.zeros((len(lags), 4 - voice), dtype=np.int64)], axis=1))
     spoken = own * NO_WORD + said
-    return [refers, own, spoken, spoken * (NO_WORD + 1) + _previous_word(bars, previous), spoken * N_LAGS + lags]
+    group = (spoken * base + views.classes_4[:, voice]) * base + views.classes_8[:, voice]
+    word = np.where(views.bars > 0, class_words(views.previous), NO_WORD)
+    return [refers, own, spoken, group, spoken * (NO_WORD + 1) + word, spoken * N_LAGS + lags]
+
+
+def _shift_contexts(shifts: NDArray[np.integer], bars: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    before = np.concatenate([[0], shifts[:-1]]).astype(np.int64)[: len(shifts)]
+    return [np.zeros_like(bars), np.where(bars > 0, before, 0) + MAX_SHIFT]
+
+
+def _allowed_shifts(count: int) -> NDArray[np.bool_]:
+    """Return which shifts there are, (count, N_SHIFTS): all but none."""
+    return np.tile(np.arange(N_SHIFTS) != MAX_SHIFT, (count, 1))
