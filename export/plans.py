@@ -6,22 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nesasset.compose.key import sounding_cells
+from nesasset.compose.likeness import RHYTHM_FROM, VARIED_FROM, classify, likeness
 from nesasset.vocabulary import (
-    EXACT,
-    HOLD_ID,
     MAX_LAG,
     MAX_SHIFT,
     NEW,
     ONSET_ID,
     REST_ID,
-    RHYTHM,
     SEQUENCE,
     SILENT,
-    VARIED,
 )
 
-VARIED_FROM = 0.4  # share of equal cells among those in which either bar has an event
-RHYTHM_FROM = 0.8
 DISTANCE_COST = 0.004
 SEQUENCE_WORTH = 0.5  # of a voice that is the earlier bar's, moved by the bar's shift
 
@@ -56,10 +51,9 @@ def mine_plan(
     index = {bar: place for place, bar in enumerate(whole)}
     grid = np.stack([cells[starts[bar] : starts[bar + 1]] for bar in whole]) if whole else np.zeros((0, bar_rows, 4), dtype=np.int32)
     kinds = _kinds(grid)
-    event = grid != HOLD_ID
     for bar in range(n_bars):
         a, b = int(starts[bar]), int(starts[bar + 1])
-        own, own_event = cells[a:b], cells[a:b] != HOLD_ID
+        own = cells[a:b]
         silent = ~(cells[a:b] >= ONSET_ID).any(axis=0) & (sounding[a:b] == REST_ID).all(axis=0)
         classes[bar] = np.where(silent, SILENT, NEW)
         if b - a != bar_rows:
@@ -68,12 +62,8 @@ def mine_plan(
         first = max(0, place - MAX_LAG)
         if place == first or silent.all():
             continue
-        past, past_event = grid[first:place], event[first:place]
-        either = (past_event | own_event).sum(axis=1)
-        same = ((past == own) & (past_event | own_event)).sum(axis=1) / np.maximum(either, 1)
-        same = np.where(either == 0, 1.0, same)
-        rhythm = (((kinds[first:place] == kinds[place]) & (past_event | own_event)).sum(axis=1)) / np.maximum(either, 1)
-        exact = (past == own).all(axis=1)
+        past = grid[first:place]
+        same, rhythm, exact = likeness(past, own)
         shift, moved = _sequences(past, kinds[first:place], own, kinds[place])
         worth = np.where(silent, 0.0, np.maximum(same, SEQUENCE_WORTH * moved) + 0.25 * rhythm + 0.5 * exact).sum(axis=1)
         distance = place - np.arange(first, place)
@@ -82,11 +72,8 @@ def mine_plan(
         if not (exact[best] | moved[best] | (same[best] >= VARIED_FROM) | (rhythm[best] >= RHYTHM_FROM))[~silent].any():
             continue
         lags[bar] = distance[best]
-        kind = np.full(4, NEW)
-        kind[rhythm[best] >= RHYTHM_FROM] = RHYTHM
-        kind[same[best] >= VARIED_FROM] = VARIED
-        kind[moved[best]] = SEQUENCE
-        kind[exact[best]] = EXACT
+        kind = classify(own, past[best])
+        kind[moved[best] & ~exact[best]] = SEQUENCE
         kind[silent] = SILENT
         classes[bar] = kind
         shifts[bar] = shift[best] if (kind == SEQUENCE).any() else 0

@@ -38,7 +38,7 @@ from nesasset.features import COLUMN, NO_SLOT, STRENGTH, song_features
 from nesasset.formats import files
 from nesasset.model import Model
 from nesasset.recall import Recall
-from nesasset.vocabulary import EXACT, HEAD_ORDER, HOLD_ID, ONSET_ID, REST_ID, SILENT
+from nesasset.vocabulary import EXACT, HEAD_ORDER, HOLD_ID, ONSET_ID, REST_ID, SEQUENCE, SILENT
 
 PROMPT_BARS = 2
 BITS_TOLERANCE = (
@@ -58,8 +58,10 @@ class Prompt:
     starts: NDArray[np.int64]
     lags: NDArray[np.int64]
     classes: NDArray[np.int64]
+    shifts: NDArray[np.int64]
+    chords: NDArray[np.int64]
     bar_rows: int
-    loop_start: int
+    loop_start: int | None
     known: int
     song: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
     """Controls, pulse palette, noise palette."""
@@ -159,7 +161,7 @@ def make_prompts(corpus: Corpus, count: int, rows: int) -> list[Prompt]:
     prompts = []
     for song in [long[int(place)] for place in np.linspace(0, len(long) - 1, count).round()]:
         a = int(corpus.offsets[song])
-        starts, lags, classes = corpus.plan(song)
+        starts, lags, classes, shifts = corpus.plan(song)
         known = int(starts[min(PROMPT_BARS, len(starts) - 1)])
         n = known + rows
         bars = int(np.searchsorted(starts, n, side="left"))
@@ -171,8 +173,10 @@ def make_prompts(corpus: Corpus, count: int, rows: int) -> list[Prompt]:
                 np.append(starts[:bars], n),
                 lags[:bars].astype(np.int64),
                 classes[:bars].astype(np.int64),
+                shifts[:bars].astype(np.int64),
+                corpus.chords(song)[:bars].astype(np.int64),
                 int(held.bar_rows[song]),
-                max(0, int(held.loops[song, 0])),
+                None if held.loops[song, 0] < 0 else int(held.loops[song, 0]),
                 known,
                 (
                     np.asarray(held.controls[song]).astype(np.int64),
@@ -209,6 +213,8 @@ def compose_greedily(
                 prompt.starts,
                 prompt.lags,
                 prompt.classes,
+                prompt.shifts,
+                prompt.chords,
                 prompt.bar_rows,
                 (recall[0], recall[1]),
                 prompt.loop_start,
@@ -240,8 +246,9 @@ def _fixed(prompt: Prompt, cells: NDArray[np.int64], row: int) -> NDArray[np.int
     out = np.full(4, -1, dtype=np.int64)
     for voice in range(4):
         kind = prompt.classes[bar, voice]
-        if kind == EXACT:
-            out[voice] = cells[row - prompt.lags[bar] * prompt.bar_rows, voice]
+        if kind in (EXACT, SEQUENCE):
+            cell = cells[row - prompt.lags[bar] * prompt.bar_rows, voice]
+            out[voice] = cell + prompt.shifts[bar] * (kind == SEQUENCE and cell >= ONSET_ID)
         elif kind == SILENT:
             events = np.flatnonzero(cells[:row, voice] != HOLD_ID)
             sounds = len(events) and cells[events[-1], voice] >= ONSET_ID

@@ -285,6 +285,12 @@ class History:
         self.slots = np.full((n_pieces, 6), NO_SLOT, dtype=np.int64)
         self._age = np.full((n_pieces, 4), MAX_AGE, dtype=np.int64)
 
+    def copy(self) -> History:
+        """Return a history that goes on by itself."""
+        twin = History(0)
+        twin.ids, twin.slots, twin._age = self.ids.copy(), self.slots.copy(), self._age.copy()
+        return twin
+
     @property
     def held(self) -> NDArray[np.int64]:
         """What sounds: an onset id, or REST_ID; shape (n_pieces, 4)."""

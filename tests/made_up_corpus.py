@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from export.harmony import mine_chords
 from export.instruments import Library
-from export.plans import mine_plan
+from export.plans import bar_starts, mine_plan
 from export.prepare import Rows, first_bar_row
 from nesasset.recall import recall_song
 from nesasset.vocabulary import (
@@ -51,6 +52,8 @@ def made_up_song(rng, bar_rows=16, n_bars=None, first=0):
     for _ in range(n_bars - 1):
         bar = bars[rng.integers(0, len(bars))].copy() if rng.random() < 0.75 else random_cells(rng, bar_rows)
         voice = int(rng.integers(0, 4))
+        if rng.random() < 0.3:
+            bar[:, :3] += np.where(bar[:, :3] >= ONSET_ID, rng.integers(-3, 4), 0).astype(np.int32)
         if rng.random() < 0.5:
             bar[:, voice] = random_cells(rng, bar_rows)[:, voice]
         if rng.random() < 0.3:
@@ -80,7 +83,7 @@ def write_split(folder: Path, seed: int, n_songs: int, n_bars: int | None = None
             palette = np.full((PALETTE_SLOTS, 4), -1, dtype=np.int16)
             palette[:3] = np.stack([rng.integers(0, 2, 3), rng.integers(0, periods, 3), rng.integers(0, shapes, 3), rng.integers(1, 16, 3)], axis=1)
             parts[name].append(palette)
-        lags, classes = mine_plan(cells, bar_rows, first_bar_row(loop, bar_rows))
+        lags, classes, shifts = mine_plan(cells, bar_rows, first_bar_row(loop, bar_rows))
         parts["cells"].append(cells.astype(np.int16))
         parts["slots"].append(slots)
         parts["offsets"].append(rows)
@@ -90,6 +93,8 @@ def write_split(folder: Path, seed: int, n_songs: int, n_bars: int | None = None
         parts["loops"].append(loop)
         parts["lags"].append(lags)
         parts["classes"].append(classes)
+        parts["shifts"].append(shifts)
+        parts["chords"].append(mine_chords(cells, bar_starts(len(cells), bar_rows, first_bar_row(loop, bar_rows)), bar_rows))
         parts["row_frames"].append(6.0)
         recall, strength = recall_song(cells, bar_rows)
         parts["recall"].append(recall.astype(np.int32))
@@ -101,7 +106,7 @@ def write_split(folder: Path, seed: int, n_songs: int, n_bars: int | None = None
     parts["bar_offsets"].append(bars)
     kinds = {"offsets": np.int64, "bar_offsets": np.int64, "loops": np.int32, "bar_rows": np.int16, "row_frames": np.float32}
     for name, part in parts.items():
-        joined = name in ("cells", "slots", "lags", "classes", "recall", "strength")
+        joined = name in ("cells", "slots", "lags", "classes", "shifts", "chords", "recall", "strength")
         array = np.concatenate(part) if joined else np.array(part, dtype=kinds.get(name, np.int16))
         np.save(folder / f"{name}.npy", array)
     (folder / "names.txt").write_text("".join(f"song {song}\n" for song in range(n_songs)), encoding="utf-8")

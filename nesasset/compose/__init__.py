@@ -8,11 +8,13 @@ Way of the data: theme and controls → Request → a Plan from the model's libr
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from nesasset.compose.controls import Controls
 
 if TYPE_CHECKING:
+    from nesasset.compose.harmony import HarmonyModel
     from nesasset.compose.writer import Draft
     from nesasset.model import Model
     from nesasset.score import Score
@@ -59,7 +61,7 @@ def compose(theme: str, seed: int = 0, controls: Controls | None = None, model: 
     told = [item for item in sorted(controls.to_json().items()) if item[0] != "candidates"]
     for attempt in range(ATTEMPTS):
         words = (wanted.name, seed, told, attempt)
-        plan = draw_plan(model.plans, request, generator(("plan", *words)))
+        plan = draw_plan(model.plans, _harmony(model), request, generator(("plan", *words)))
         chances = [generator(("rows", *words, number)) for number in range(request.candidates)]
         drafts = write(model, request, plan, chances)
         living = [draft for draft in drafts if not is_lifeless(draft.cells, plan.bar_rows)]
@@ -83,6 +85,18 @@ def compose(theme: str, seed: int = 0, controls: Controls | None = None, model: 
     return to_score(best, request, shapes, provenance)
 
 
+@lru_cache(maxsize=4)
+def _harmony(model: Model) -> HarmonyModel:
+    """Return the counts of chords that travel with a model, unpacked once."""
+    from nesasset.compose.harmony import HarmonyModel
+    from nesasset.errors import ModelMismatchError
+
+    try:
+        return HarmonyModel.from_arrays(model.plans)
+    except (KeyError, ValueError, IndexError) as error:
+        raise ModelMismatchError(f"{model.name}.plans.npz has no usable counts of chords ({error}); install the package again") from error
+
+
 def _best(model: Model, request: Any, drafts: list[Draft]) -> tuple[Draft, dict[str, Any]]:
     """Return the draft whose seam surprises least beside its interior, of those in the mode that was asked for."""
     from nesasset.compose.judge import surprisal
@@ -98,7 +112,8 @@ def _best(model: Model, request: Any, drafts: list[Draft]) -> tuple[Draft, dict[
         if request.loops:
             plan = draft.plan
             told = control_classes(plan, request)
-            seam, interior = surprisal(model, draft.cells, draft.slots, plan.bar_rows, told, plan.pulse, plan.noise)
+            home = plan.home * plan.bar_rows
+            seam, interior = surprisal(model, draft.cells, draft.slots, plan.bar_rows, told, plan.pulse, plan.noise, home)
         ranked.append(((wrong_mode, max(seam - interior, -1.0) + 0.25 * interior, place), draft, seam, interior))
     _, draft, seam, interior = min(ranked, key=lambda item: item[0])
     if not request.loops:

@@ -67,9 +67,10 @@ def to_score(
         provenance: Goes into the score, with the key that was found.
     """
     cells, slots = draft.cells.copy(), draft.slots
-    first = cells[0]
-    cells[0] = np.where(first == HOLD_ID, REST_ID, first)  # a loop begins by itself: nothing is held into it
-    shift, key = shift_for(cells, request.tonic)
+    home = draft.plan.home * draft.plan.bar_rows
+    for row in {0, home}:  # a loop begins by itself: nothing is held into it
+        cells[row] = np.where(cells[row] == HOLD_ID, REST_ID, cells[row])
+    shift, key = shift_for(cells, None if request.wishes.chords else request.tonic)  # chords are where they were asked for
     instruments: list[Instrument] = [Instrument("triangle", name="triangle")]
     numbers: dict[tuple[str, int], int] = {}
     voices: dict[str, tuple[Cell, ...]] = {}
@@ -98,7 +99,7 @@ def to_score(
         groove=request.groove(draft.plan.bar_rows),
         bar_rows=draft.plan.bar_rows,
         beat_rows=BEAT_ROWS,
-        loop=(0, len(cells)) if request.loops else None,
+        loop=(home, len(cells)) if request.loops else None,
         title=request.theme,
         theme=request.theme,
         provenance={**provenance, "key": f"{tonic} {key[1]}"},

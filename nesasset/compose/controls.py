@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from nesasset.chords import parse_chord
+from nesasset.compose.form import form_text, parse_form
 from nesasset.errors import ControlError, out_of_range
-from nesasset.themes import MODES
-from nesasset.units import NOTE_NAMES
+from nesasset.themes import MODES, REGISTERS
+from nesasset.units import NOTE_NAMES, VOICES
 
-BARS_RANGE: Final = (1, 64)
+BARS_RANGE: Final = (1, 512)  # ten minutes at 200 beats a minute are 500
+INTRO_RANGE: Final = (0, 16)
 TEMPO_RANGE_BPM: Final = (30.0, 300.0)  # 30 down to 3 frames a row at four rows a beat
-DENSITY_RANGE: Final = (0.0, 1.0)
+SHARE_RANGE: Final = (0.0, 1.0)
+SWING_RANGE: Final = (0.5, 0.75)
+GUIDANCE_RANGE: Final = (0.0, 4.0)
 CANDIDATES_RANGE: Final = (1, 64)
 TEMPERATURE_RANGE: Final = (0.1, 2.0)
 SEED_RANGE: Final = (0, 2**63 - 1)
+MAX_CHORDS: Final = 256
 
 _FLATS: Final = {"DB": "C#", "EB": "D#", "FB": "E", "GB": "F#", "AB": "G#", "BB": "A#", "CB": "B", "E#": "F", "B#": "C"}
+# For voices: short names beside the chip's.
+_VOICE_NAMES: Final = {"PULSE1": "P1", "PULSE2": "P2", "TRIANGLE": "TR", "NOISE": "NO", "DRUMS": "NO", "BASS": "TR", "LEAD": "P1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +34,7 @@ class Controls:
     """Wishes for one composition; None everywhere means the theme's or the model's default."""
 
     bars: int | None = None
-    """Length in bars, 1 to 64."""
+    """Length of the loop, or of a piece that ends, in bars, 1 to 512."""
     tempo_bpm: float | None = None
     """Beats a minute, 30 to 300."""
     key: str | None = None
@@ -34,26 +43,73 @@ class Controls:
     """'major' or 'minor'."""
     density: float | None = None
     """How busy the melodic voices are: 0 the sparsest of the training songs, 1 the busiest."""
+    intensity: float | None = None
+    """How much is going on, 0 to 1: moves density, drums and tempo together; what else is asked for goes before."""
+    register: str | None = None
+    """Where the melody lies: 'low', 'mid' or 'high'."""
+    swing: float | None = None
+    """Share of a pair of rows that its first has: 0.5 even, 0.67 like triplets, up to 0.75."""
+    intro_bars: int | None = None
+    """Bars before the loop that are played once, 0 to 16."""
+    voices: str | None = None
+    """The voices that play, as in 'P1 TR NO'; the others stay free, for effects say."""
+    form: str | None = None
+    """Sections, as in AABA or A A' B A; see compose/form.py."""
+    chords: str | None = None
+    """A progression, one chord a bar: 'I vi IV V' or 'C Am F G'; two in a bar as 'C,Am F,G'. It repeats to the end."""
+    guidance: float | None = None
+    """How strongly the theme is felt, 0 not at all, 1 as in the training songs, up to 4."""
     candidates: int | None = None
     """How many pieces are composed, of which the best is kept, 1 to 64."""
     temperature: float | None = None
     """How daring the choice of notes is, 0.1 to 2."""
 
     def __post_init__(self) -> None:
-        _check_int("bars", self.bars, BARS_RANGE)
-        _check_number("tempo_bpm", self.tempo_bpm, TEMPO_RANGE_BPM)
-        _check_number("density", self.density, DENSITY_RANGE)
-        _check_int("candidates", self.candidates, CANDIDATES_RANGE)
-        _check_number("temperature", self.temperature, TEMPERATURE_RANGE)
+        for name, limits in (("bars", BARS_RANGE), ("intro_bars", INTRO_RANGE), ("candidates", CANDIDATES_RANGE)):
+            _check_int(name, getattr(self, name), limits)
+        for name, span in (
+            ("tempo_bpm", TEMPO_RANGE_BPM),
+            ("density", SHARE_RANGE),
+            ("intensity", SHARE_RANGE),
+            ("swing", SWING_RANGE),
+            ("guidance", GUIDANCE_RANGE),
+            ("temperature", TEMPERATURE_RANGE),
+        ):
+            _check_number(name, getattr(self, name), span)
+        for name, known in (("mode", MODES), ("register", REGISTERS)):
+            value = getattr(self, name)
+            if value is not None and value not in known:
+                raise ControlError(f"{name} must be {', '.join(known[:-1])} or {known[-1]}, not {value!r}")
         if self.key is not None:
             object.__setattr__(self, "key", _sharp_key(self.key))
-        if self.mode is not None and self.mode not in MODES:
-            raise ControlError(f"mode must be major or minor, not {self.mode!r}")
+        if self.voices is not None:
+            object.__setattr__(self, "voices", _voice_list(self.voices))
+        if self.form is not None:
+            if not isinstance(self.form, str):
+                raise ControlError(f"form must be a text such as AABA, not {self.form!r}")
+            object.__setattr__(self, "form", form_text(parse_form(self.form)))
+        if self.chords is not None:
+            _check_chords(self.chords)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        sections = len(parse_form(self.form)) if self.form else 0
+        if self.bars and sections > self.bars:
+            raise ControlError(f"the form {self.form} has {sections} sections, which do not fit {self.bars} bars; ask for more bars")
+        if self.bars and sections and self.bars % sections:
+            raise ControlError(
+                f"{self.bars} bars cannot be shared evenly by the {sections} sections of the form {self.form}; "
+                f"ask for {self.bars // sections * sections} or {-(-self.bars // sections) * sections} bars"
+            )
 
     @property
     def tonic(self) -> int | None:
         """The key's pitch class, 0 for C to 11 for B; None where no key is asked for."""
         return None if self.key is None else NOTE_NAMES.index(self.key)
+
+    def progression(self, tonic: int, mode: str) -> tuple[tuple[int, ...], ...]:
+        """Return the chord ids of each bar of the progression, one or two a bar; empty where none is asked for."""
+        return _parse_chords(self.chords or "", tonic, mode)
 
     def to_json(self) -> dict[str, Any]:
         """Return the controls that were given, as JSON values."""
@@ -74,10 +130,33 @@ def _sharp_key(key: str) -> str:
     return name
 
 
+def _voice_list(voices: str) -> str:
+    words = re.split(r"[\s,+]+", voices.strip().upper()) if isinstance(voices, str) else [""]
+    names = {_VOICE_NAMES.get(word, word) for word in words}
+    if not names <= set(VOICES) or not names:
+        raise ControlError(f"voices must be some of {', '.join(VOICES)}, as in 'P1 TR NO', not {voices!r}")
+    if names == {"NO"}:
+        raise ControlError("voices must hold at least one of P1, P2 and TR: drums alone are no piece")
+    return " ".join(voice for voice in VOICES if voice in names)
+
+
+def _parse_chords(chords: str, tonic: int, mode: str) -> tuple[tuple[int, ...], ...]:
+    bars = chords.replace("|", " ").split()
+    return tuple(tuple(parse_chord(name, tonic, mode) for name in bar.split(",") if name) for bar in bars)
+
+
+def _check_chords(chords: str) -> None:
+    if not isinstance(chords, str):
+        raise ControlError(f"chords must be a text such as 'I vi IV V', not {chords!r}")
+    bars = _parse_chords(chords, 0, "major")
+    if not 1 <= len(bars) <= MAX_CHORDS:
+        raise ControlError(f"chords must name 1 to {MAX_CHORDS} bars, as in 'I vi IV V', not {len(bars)}")
+    if any(not 1 <= len(bar) <= 2 for bar in bars):
+        raise ControlError(f"a bar has one chord or two, as in 'C Am,F G', not {chords!r}")
+
+
 def _check_int(name: str, value: int | None, limits: tuple[int, int]) -> None:
-    if value is not None and (
-        not isinstance(value, int) or isinstance(value, bool) or not limits[0] <= value <= limits[1]
-    ):
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not limits[0] <= value <= limits[1]):
         raise ControlError(out_of_range(name, value, *limits))
 
 

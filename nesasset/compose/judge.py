@@ -1,6 +1,6 @@
 """The judge: whether a draft is music at all, and how surprising its seam is beside its interior.
 
-The surprise is the model's, which reads the rows without a plan.
+The surprise is the model's, which reads the rows without plan and harmony.
 The seam: rows before the loop's end, then its first rows. The interior: the same at bar lines inside. The plan, the
 loop's length and the bars remaining are hidden, so that only the notes speak. Bits a row, cells only.
 """
@@ -19,6 +19,7 @@ from nesasset.features import (
     RECALL,
     SLOT_FEATURES,
     STRENGTH,
+    forget_chords,
     forget_plan,
     history_features,
     recalled,
@@ -92,6 +93,7 @@ def surprisal(
         token_slots = np.full((total, len(SLOT_FEATURES)), NO_SLOT, dtype=np.int8)
         token[:, :15], token_slots[:, :6] = past[here], past_slots[here]
         forget_plan(token, token_slots, np.ones(total, dtype=bool), np.ones(4, dtype=bool))
+        forget_chords(token)
         token[:, COLUMN["row_in_bar"]] = np.arange(start, start + total) % length % bar_rows
         token[:, COLUMN["bars_remaining"]] = UNKNOWN_REMAINING
         ids[window], seen_slots[window] = token, token_slots

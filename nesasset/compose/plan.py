@@ -1,8 +1,10 @@
-"""Form plans: what becomes of each bar, drawn before any note. Holds the library's look-up, no composing.
+"""Form plans: what becomes of each bar, drawn before any note. Holds the library's look-up and forms, no composing.
 
 A plan says per bar how many bars back its model lies and per voice what happens to that bar's part: exact, varied, same
-rhythm, new or silent. Plans come from real songs (the model's plan library, which holds no notes), each with the palette
-and the measured controls of its song; a plan for a length that no song has is drawn from an n-gram model of them.
+rhythm, moved, new or silent; and it has a chord for each half bar. Plans come from real songs (the model's plan library,
+which holds no notes), each with the palette and the measured controls of its song; a plan for a length that no song has is
+drawn from an n-gram model of them, a form that the caller wrote down is filled with parts of them. Chords are drawn from
+counts over all songs, or are the caller's.
 """
 
 from __future__ import annotations
@@ -14,11 +16,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nesasset.chords import chord_quality, chord_root, transpose_chords
+from nesasset.compose.form import Section
+from nesasset.compose.harmony import Form, HarmonyModel
 from nesasset.compose.request import Request
-from nesasset.vocabulary import CONTROLS, EXACT, SILENT
+from nesasset.units import VOICES
+from nesasset.vocabulary import CONTROLS, EXACT, HALVES, NEW, RHYTHM, SEQUENCE, SILENT, VARIED
 
 _COLUMN: Final = {name: index for index, name in enumerate(CONTROLS)}
 SHARPNESS: Final = 1.5  # of the draw: a plan that fits worse by this much is e times rarer
+CHORD_SHARPNESS: Final = 1.5  # of the draw of chords, a power of their probabilities
 DRAWS: Final = 200  # of plans that turn out unusable, before the best-suited one is taken as it is
 MIN_DISTINCT_BARS: Final = 3  # of every eight bars: fewer make a loop that tires
 
@@ -32,12 +39,18 @@ class Plan:
     """(n_bars,): bars back to the reference, 0 none."""
     classes: NDArray[np.int64]
     """(n_bars, 4): plan class of P1, P2, TR, NO."""
+    shifts: NDArray[np.int64]
+    """(n_bars,): semitones from the reference to the voices that are sequences."""
+    chords: NDArray[np.int64]
+    """(n_bars, 2): chord of each half bar."""
     pulse: NDArray[np.int64]
     """(16, 4): duty, 0, shape, peak; -1 in unused slots."""
     noise: NDArray[np.int64]
     """(16, 4): mode, period, shape, peak."""
     controls: NDArray[np.int64]
     """(n_controls,): classes of the song that the plan comes from."""
+    home: int = 0
+    """The bar that follows the last one: 0, or the first after an intro."""
 
     @property
     def n_bars(self) -> int:
@@ -45,16 +58,33 @@ class Plan:
         return len(self.lags)
 
 
-def draw_plan(library: dict[str, NDArray[Any]], request: Request, rng: np.random.Generator) -> Plan:
+def draw_plan(
+    library: dict[str, NDArray[Any]], harmony: HarmonyModel, request: Request, rng: np.random.Generator
+) -> Plan:
     """Draw a plan that suits a request, the likelier the better it suits.
 
     Args:
         library: The model's plan library.
+        harmony: The model's counts of chords.
         request: What is wanted.
         rng: The only source of chance.
     """
     sizes = np.diff(library["bars"])
     fit = _fit(library, request, sizes)
+    plan = _formed(library, request, rng, fit) if request.sections else _found(library, request, rng, fit, sizes)
+    if request.intro_bars:
+        plan = _with_intro(plan, _found(library, replace(request, bars=request.intro_bars), rng, fit, sizes))
+    return _with_chords(_with_voices(plan, request), harmony, request, rng)
+
+
+def _found(
+    library: dict[str, NDArray[Any]],
+    request: Request,
+    rng: np.random.Generator,
+    fit: NDArray[np.float64],
+    sizes: NDArray[np.integer],
+) -> Plan:
+    """Draw an entry of the library, or a plan from the n-gram model where none is long enough."""
     long_enough = sizes >= request.bars
     if not long_enough.any():
         return _extended(library, request, rng, fit)
@@ -81,6 +111,8 @@ def _fit(library: dict[str, NDArray[Any]], request: Request, sizes: NDArray[np.i
         fit += 1.0 * (library["bar_rows"] == 16)  # four-four is what a level's loop is expected to be in
     fit -= 0.5 * np.minimum(np.abs(library["row_frames"] - request.row_frames), 4)
     fit -= 0.6 * np.abs(controls[:, _COLUMN["density"]] - request.density)
+    if request.noise_density:
+        fit -= 0.5 * np.abs(controls[:, _COLUMN["noise_density"]] - request.noise_density)
     if request.mode:
         mode = controls[:, _COLUMN["mode"]]
         fit -= 1.0 * ((mode != 0) & (mode != request.mode))
@@ -98,6 +130,8 @@ def _cut(library: dict[str, NDArray[Any]], entry: int, bars: int) -> Plan:
         int(library["bar_rows"][entry]),
         library["lags"][first : first + bars].astype(np.int64),
         library["classes"][first : first + bars].astype(np.int64),
+        library["shifts"][first : first + bars].astype(np.int64),
+        np.zeros((bars, HALVES), dtype=np.int64),  # drawn later
         library["pulse_palette"][entry].astype(np.int64),
         library["noise_palette"][entry].astype(np.int64),
         library["controls"][entry].astype(np.int64),
@@ -108,7 +142,7 @@ def _is_usable(plan: Plan) -> bool:
     """Refuse plans that make no piece: nothing sounds, the first bar is empty, or everything is one bar again and again."""
     if (plan.classes[0, :3] == SILENT).all() or (plan.classes[:, :3] == SILENT).all(axis=1).mean() > 0.25:
         return False
-    repeated = ((plan.classes == EXACT) | (plan.classes == SILENT)).all(axis=1) & (plan.lags > 0)
+    repeated = np.isin(plan.classes, (EXACT, SILENT)).all(axis=1) & (plan.lags > 0)
     fresh = int((~repeated).sum())
     return fresh >= min(plan.n_bars, max(1, MIN_DISTINCT_BARS * plan.n_bars // 8))
 
@@ -119,12 +153,139 @@ def _extended(
     """Draw a plan longer than any song's from the n-gram model; palette and controls still come from an entry."""
     from nesasset.compose.plan_model import PlanModel
 
-    model = PlanModel.fit([(library["lags"][a:b], library["classes"][a:b]) for a, b in pairwise(library["bars"])])
+    parts = [library[name] for name in ("lags", "classes", "shifts")]
+    model = PlanModel.fit([(parts[0][a:b], parts[1][a:b], parts[2][a:b]) for a, b in pairwise(library["bars"])])
     weights = np.exp(SHARPNESS * (fit - fit.max()))
     base = _cut(library, int(rng.choice(len(weights), p=weights / weights.sum())), 1)
     for _ in range(DRAWS):
-        lags, classes = model.sample(rng, request.bars)
-        plan = replace(base, lags=lags.astype(np.int64), classes=classes.astype(np.int64))
+        lags, classes, shifts = (part.astype(np.int64) for part in model.sample(rng, request.bars))
+        plan = replace(base, lags=lags, classes=classes, shifts=shifts)
         if _is_usable(plan):
             break
     return plan
+
+
+# A form that the caller wrote down.
+
+
+def _formed(
+    library: dict[str, NDArray[Any]], request: Request, rng: np.random.Generator, fit: NDArray[np.float64]
+) -> Plan:
+    """Fill a form: each new letter gets bars of one drawn entry, with what they refer to outside them forgotten."""
+    sections = request.sections
+    size = request.bars // len(sections)
+    letters = list(dict.fromkeys(section.letter for section in sections))
+    sizes = np.diff(library["bars"])
+    source = _found(library, replace(request, bars=min(size * len(letters), int(sizes.max()))), rng, fit, sizes)
+    blocks = {letter: _block(source, place * size, size) for place, letter in enumerate(letters)}
+    first = {section.letter: place for place, section in reversed(list(enumerate(sections)))}
+    parts = [
+        blocks[section.letter] if first[section.letter] == place else _again(section, blocks[section.letter], place - first[section.letter])
+        for place, section in enumerate(sections)
+    ]
+    lags, classes, shifts = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return replace(source, lags=lags, classes=classes, shifts=shifts, chords=np.zeros((len(lags), HALVES), dtype=np.int64))
+
+
+_Block = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+
+def _block(source: Plan, start: int, size: int) -> _Block:
+    """Return lags, classes and shifts of `size` bars of a plan that goes round, as a piece of their own."""
+    at = (start + np.arange(size)) % source.n_bars
+    lags, classes, shifts = source.lags[at].copy(), source.classes[at].copy(), source.shifts[at].copy()
+    outside = lags > np.minimum(np.arange(size), at)
+    lags[outside] = 0
+    classes[lags == 0] = np.where(classes[lags == 0] < NEW, NEW, classes[lags == 0])
+    shifts[lags == 0] = 0
+    if (classes[0, :3] == SILENT).all():
+        classes[0, 0] = NEW
+    return lags, classes, shifts
+
+
+def _again(section: Section, block: _Block, distance: int) -> _Block:
+    """Return a section that comes back, so many sections after its first time."""
+    size = len(block[0])
+    silent = block[1] == SILENT
+    classes = np.full((size, 4), EXACT)
+    if section.shift:
+        classes[:, :3] = SEQUENCE
+    changed = RHYTHM if section.shift else VARIED
+    late = np.arange(size) >= size // 2
+    if section.strokes == 1:
+        classes[late, 0] = changed
+    elif section.strokes == 2:
+        classes[:, :2] = changed
+    elif section.strokes == 3:
+        classes[:, 0], classes[:, 1], classes[late, 2] = NEW, changed, changed
+    classes[silent] = SILENT
+    moved = (classes == SEQUENCE).any(axis=1)
+    return np.full(size, distance * size), classes, np.where(moved, section.shift, 0)
+
+
+def _with_intro(plan: Plan, intro: Plan) -> Plan:
+    """Return a plan with the bars of another in front; nothing refers across."""
+    return replace(
+        plan,
+        lags=np.concatenate([intro.lags, plan.lags]),
+        classes=np.concatenate([intro.classes, plan.classes]),
+        shifts=np.concatenate([intro.shifts, plan.shifts]),
+        chords=np.concatenate([intro.chords, plan.chords]),
+        home=intro.n_bars,
+    )
+
+
+def _with_voices(plan: Plan, request: Request) -> Plan:
+    """Return a plan in which the voices that are not asked for are silent, and the first melodic one that is plays."""
+    off = [voice for voice, name in enumerate(VOICES) if name not in request.voices]
+    if not off:
+        return plan
+    classes, lags, shifts = plan.classes.copy(), plan.lags.copy(), plan.shifts.copy()
+    classes[:, off] = SILENT
+    lead = next(voice for voice in range(3) if voice not in off)
+    if (classes[:, :3] == SILENT).all(axis=1).mean() > 0.25:  # the voices that are left rest for long: let one play
+        classes[(classes[:, :3] == SILENT).all(axis=1), lead] = NEW
+    unused = (classes >= NEW).all(axis=1)
+    lags[unused] = 0
+    shifts[~(classes == SEQUENCE).any(axis=1)] = 0
+    return replace(plan, classes=classes, lags=lags, shifts=shifts)
+
+
+# Chords.
+
+
+def _with_chords(plan: Plan, harmony: HarmonyModel, request: Request, rng: np.random.Generator) -> Plan:
+    """Return a plan with its harmony: the caller's chords, or drawn ones in the key asked for, or in any."""
+    own_mode = int(plan.controls[_COLUMN["mode"]])
+    minor = (request.mode or own_mode or 1 + int(rng.random() < 0.5)) == 2
+    tonic = int(rng.integers(12)) if request.tonic is None else request.tonic
+    progression = request.wishes.progression(tonic, "minor" if minor else "major")
+    given = np.full((plan.n_bars, HALVES), -1)
+    if progression:
+        for bar in range(plan.n_bars):
+            chords = progression[(bar - plan.home) % len(progression)]
+            given[bar] = chords[0], chords[-1]
+        plan = _following(plan, given)
+        return replace(plan, chords=given)
+    form = Form(plan.lags, plan.classes, plan.shifts, minor)
+    return replace(plan, chords=transpose_chords(harmony.sample(rng, form, given, CHORD_SHARPNESS), tonic))
+
+
+def _following(plan: Plan, chords: NDArray[np.int64]) -> Plan:
+    """Return a plan that the caller's chords allow: a part is not repeated over other chords, but moved, or only its rhythm is."""
+    classes, shifts = plan.classes.copy(), plan.shifts.copy()
+    for bar in np.flatnonzero(plan.lags > 0).tolist():
+        there = chords[bar - int(plan.lags[bar])]
+        copied = np.isin(classes[bar, :3], (EXACT, SEQUENCE))
+        if not copied.any():
+            continue
+        steps = {(chord_root(int(b)) - chord_root(int(a)) + 5) % 12 - 5 for a, b in zip(there, chords[bar], strict=True)}
+        alike = all(chord_quality(int(a)) == chord_quality(int(b)) for a, b in zip(there, chords[bar], strict=True))
+        step = steps.pop() if len(steps) == 1 and alike else None
+        if step == 0:
+            classes[bar, :3][copied] = EXACT
+        else:
+            classes[bar, :3][copied] = RHYTHM if step is None else SEQUENCE
+        shifts[bar] = step or 0
+    shifts[~(classes == SEQUENCE).any(axis=1)] = 0
+    return replace(plan, classes=classes, shifts=shifts)

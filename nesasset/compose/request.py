@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from nesasset.compose.controls import Controls
+from nesasset.compose.controls import TEMPO_RANGE_BPM, Controls
+from nesasset.compose.form import Section, parse_form
 from nesasset.themes import Theme
-from nesasset.units import FRAME_RATE_HZ
+from nesasset.units import FRAME_RATE_HZ, VOICES
 from nesasset.vocabulary import CONTROLS, LABELS, mode_class
 
 BEAT_ROWS: Final = 4
@@ -22,6 +23,10 @@ ROW_FRAMES_RANGE: Final = (
 )  # what the model has been trained on; rows of other lengths are composed as the nearest
 _REGISTERS: Final = {"low": 1, "mid": 2, "high": 3}
 DENSITY_CLASSES: Final = CONTROLS["density"] - 1
+NOISE_CLASSES: Final = CONTROLS["noise_density"] - 1
+# What intensity moves, from 0 to 1: density by so much in all, tempo by this factor to either side, drums over all classes.
+INTENSITY_DENSITY: Final = 0.8
+INTENSITY_TEMPO: Final = 1.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +36,40 @@ class Request:
     theme: str
     seed: int
     bars: int
+    """Of the loop, or of a piece that ends."""
+    intro_bars: int
     loops: bool
     label: int
     """Class of vocabulary.LABELS, 0 none."""
     tempo_bpm: float
+    swing: float
+    """Share of a pair of rows that its first has."""
     tonic: int | None
     """Pitch class asked for, 0 = C; None leaves it to the piece."""
     mode: int
     """1 major, 2 minor, 0 either."""
     density: int
     """1 sparse to 5 busy: fifths of the training songs."""
+    noise_density: int
+    """1 none to 4 busy; 0 leaves it to the form that is drawn."""
     register: int
     """1 low, 2 mid, 3 high."""
+    voices: tuple[str, ...]
+    """Those that play."""
+    sections: tuple[Section, ...]
+    """Of the form asked for; empty for none."""
+    wishes: Controls
+    """As they were given: what the fields above do not say, such as the chords, whose key is known later."""
+    guidance: float
     candidates: int
     note_temperature: float
     slot_temperature: float
     min_p: float
+
+    @property
+    def total_bars(self) -> int:
+        """Bars of intro and loop."""
+        return self.intro_bars + self.bars
 
     @property
     def row_frames(self) -> float:
@@ -56,9 +79,16 @@ class Request:
     def groove(self, bar_rows: int) -> tuple[int, ...]:
         """Return the rows' lengths in frames: constant where the tempo allows it, else one bar of mixed lengths."""
         frames = self.row_frames
-        if abs(frames - round(frames)) < 1e-9:
-            return (round(frames),)
-        edges = [int(np.floor(row * frames + 0.5)) for row in range(bar_rows + 1)]
+        if self.swing == 0.5:
+            if abs(frames - round(frames)) < 1e-9:
+                return (round(frames),)
+            edges = [int(np.floor(row * frames + 0.5)) for row in range(bar_rows + 1)]
+        else:
+            pairs = [int(np.floor(pair * 2 * frames + 0.5)) for pair in range(bar_rows // 2 + 1)]
+            edges = [0]
+            for start, end in pairwise(pairs):
+                first = min(max(round((end - start) * self.swing), 1), end - start - 1)
+                edges += [start + first, end]
         lengths = [b - a for a, b in pairwise(edges)]
         for period in range(1, bar_rows + 1):
             if bar_rows % period == 0 and lengths == lengths[:period] * (bar_rows // period):
@@ -68,24 +98,40 @@ class Request:
 
 def resolve(theme: Theme, seed: int, controls: Controls, defaults: Mapping[str, Any]) -> Request:
     """Return the request of a theme with controls; what they leave open is the theme's, then the model's default."""
-    density = theme.density if controls.density is None else controls.density
-    mode = controls.mode or theme.mode
+    more = 0.0 if controls.intensity is None else controls.intensity - 0.5
+    density = theme.density + INTENSITY_DENSITY * more if controls.density is None else controls.density
+    tempo = controls.tempo_bpm or min(max(theme.tempo_bpm * INTENSITY_TEMPO ** (2 * more), TEMPO_RANGE_BPM[0]), TEMPO_RANGE_BPM[1])
+    drums = 0 if controls.intensity is None else 1 + round(controls.intensity * (NOISE_CLASSES - 1))
+    sections = parse_form(controls.form) if controls.form else ()
+    voices = tuple(controls.voices.split()) if controls.voices else VOICES
     return Request(
         theme=theme.name,
         seed=seed,
-        bars=controls.bars or theme.bars,
+        bars=controls.bars or _whole_sections(theme.bars, len(sections)),
+        intro_bars=controls.intro_bars or 0,
         loops=theme.loops,
         label=LABELS.index(theme.label) if theme.label else 0,
-        tempo_bpm=controls.tempo_bpm or theme.tempo_bpm,
+        tempo_bpm=tempo,
+        swing=controls.swing or 0.5,
         tonic=controls.tonic,
-        mode=mode_class(mode),
-        density=1 + min(DENSITY_CLASSES - 1, int(density * DENSITY_CLASSES)),
-        register=_REGISTERS[theme.register],
+        mode=mode_class(controls.mode or theme.mode),
+        density=1 + min(DENSITY_CLASSES - 1, max(0, int(density * DENSITY_CLASSES))),
+        noise_density=drums if "NO" in voices else 1,
+        register=_REGISTERS[controls.register or theme.register],
+        voices=voices,
+        sections=sections,
+        wishes=controls,
+        guidance=1.0 if controls.guidance is None else controls.guidance,
         candidates=controls.candidates or int(defaults["candidates"]),
         note_temperature=float(controls.temperature or defaults["note_temperature"]),
         slot_temperature=float(defaults["slot_temperature"]),
         min_p=float(defaults["min_p"]),
     )
+
+
+def _whole_sections(bars: int, sections: int) -> int:
+    """Return the number of bars nearest to a theme's own that a form's sections share evenly."""
+    return bars if not sections else max(1, round(bars / sections)) * sections
 
 
 def generator(words: Sequence[object]) -> np.random.Generator:

@@ -1,9 +1,10 @@
 """The writer: rows from a plan, one after the other, several drafts abreast. A plan in, cells and slots out.
 
-The first bar is written alone. Then the piece starts anew with that bar in sight as its future, so that the end is
-written towards its own beginning: the first bar is read again and the rest composed. Parts that the plan calls exact are
-copied, silent ones silenced; they go through the model like all others, so that it knows what sounds, a whole bar in one
-call where nothing in it is free.
+The loop's first bar is written without knowing how the loop ends. Then the piece starts anew with that bar in sight as its
+future, so that the end is written towards its own beginning: what stands is read again and the rest composed. Parts that the
+plan calls exact are copied, sequences copied and moved, silent ones silenced; they go through the model like all others, so
+that it knows what sounds, a whole bar in one call where nothing in it is free. A bar that does not come out as the plan
+has it, a variation that varies nothing, say, is written again, a few times at most.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nesasset.compose.likeness import classify
 from nesasset.compose.plan import Plan
 from nesasset.compose.request import Request
 from nesasset.features import (
+    CHORD,
     COLUMN,
     FEATURES,
     MAX_BAR_INDEX,
@@ -26,20 +29,28 @@ from nesasset.features import (
     SLOT_VOICES,
     History,
     as_future,
+    chord_features,
     forget_recall,
     history_features,
 )
-from nesasset.model import Cache, Model
+from nesasset.model import Cache, Model, Song
 from nesasset.units import PITCH_RANGES
 from nesasset.vocabulary import (
     CONTROLS,
     EXACT,
+    HIGHEST_PITCH,
     HOLD_ID,
     MAX_BARS_REMAINING,
+    MAX_LAG,
+    MAX_SHIFT,
+    NEW,
     ONSET_ID,
     PALETTE_SLOTS,
     REST_ID,
+    RHYTHM,
+    SEQUENCE,
     SILENT,
+    VARIED,
     bar_rows_class,
     pitch_to_id,
     row_frames_class,
@@ -47,6 +58,10 @@ from nesasset.vocabulary import (
 
 FORBIDDEN: Final = np.float32(-1e9)
 LOWEST_PULSE_ID: Final = pitch_to_id(PITCH_RANGES["P1"][0])
+LOWEST_IDS: Final = np.array([pitch_to_id(PITCH_RANGES[voice][0]) for voice in ("P1", "P2", "TR")] + [ONSET_ID])
+HIGHEST_IDS: Final = np.array([pitch_to_id(HIGHEST_PITCH)] * 3 + [ONSET_ID])
+FIXED: Final = (EXACT, SEQUENCE, SILENT)
+REDOS: Final = 3  # of a bar that disobeys its plan
 KEPT_FREE: Final = 64  # rows of the context that a trimmed cache leaves empty, so that trimming is rare
 ENDING_ROWS: Final = 2  # a piece that ends falls silent so many rows before its last bar's end
 
@@ -71,12 +86,28 @@ def control_classes(plan: Plan, request: Request) -> NDArray[np.int64]:
         "bar_rows": bar_rows_class(plan.bar_rows),
         "mode": request.mode or int(controls[list(CONTROLS).index("mode")]),
         "density": request.density,
+        "noise_density": request.noise_density or int(controls[list(CONTROLS).index("noise_density")]),
         "register": request.register,
         "loop_bars": min(1 + request.bars, CONTROLS["loop_bars"] - 1) if request.loops else 1,
     }
     for index, name in enumerate(CONTROLS):
         controls[index] = asked.get(name, int(controls[index]))
+        if name.startswith("active_") and name.removeprefix("active_") not in request.voices:
+            controls[index] = 1
     return controls
+
+
+def song_vectors(model: Model, plan: Plan, request: Request) -> Song:
+    """Return what the model makes of controls and palettes; the label's share is scaled by the guidance asked for."""
+    controls = control_classes(plan, request)
+    song = model.song(controls[None], plan.pulse[None], plan.noise[None])
+    if request.guidance == 1 or not request.label:
+        return song
+    unlabelled = controls.copy()
+    unlabelled[list(CONTROLS).index("label")] = 0
+    plain = model.song(unlabelled[None], plan.pulse[None], plan.noise[None]).arrays["song"]
+    guided = plain + np.float32(request.guidance) * (song.arrays["song"] - plain)
+    return Song({**song.arrays, "song": guided})
 
 
 def write(model: Model, request: Request, plan: Plan, generators: list[np.random.Generator]) -> list[Draft]:
@@ -85,11 +116,15 @@ def write(model: Model, request: Request, plan: Plan, generators: list[np.random
     for first in range(0, desk.n_rows, plan.bar_rows):
         if first == desk.turn:
             desk.look_ahead(first)
-        kinds = plan.classes[first // plan.bar_rows]
-        if ((kinds == EXACT) | (kinds == SILENT)).all():
+        if np.isin(plan.classes[first // plan.bar_rows], FIXED).all():
             desk.copy_bar(first)
         else:
             desk.write_bar(first)
+            for _ in range(REDOS):
+                wrong = desk.disobeying(first)
+                if not wrong.any():
+                    break
+                desk.write_again(first, wrong)
         desk.make_room()
     return desk.drafts()
 
@@ -98,17 +133,17 @@ class _Desk:
     """The state of writing: rows so far, what the model has read, and where we are."""
 
     def __init__(self, model: Model, request: Request, plan: Plan, generators: list[np.random.Generator]) -> None:
-        count, n_rows = len(generators), request.bars * plan.bar_rows
+        count, n_rows = len(generators), plan.n_bars * plan.bar_rows
         self.model, self.request, self.plan, self.generators = model, request, plan, generators
-        self.count, self.n_rows, self.bar_rows = count, n_rows, plan.bar_rows
-        controls = control_classes(plan, request)
-        self.song = model.song(controls[None], plan.pulse[None], plan.noise[None]).repeat(count)
+        self.count, self.n_rows, self.bar_rows, self.home = count, n_rows, plan.bar_rows, plan.home * plan.bar_rows
+        self.song = song_vectors(model, plan, request).repeat(count)
+        self.chords = chord_features(plan.chords, plan.lags, plan.home if request.loops else None)
         self.cells = np.zeros((count, n_rows, 4), dtype=np.int64)
         self.slots = np.full((count, n_rows, 3), -1, dtype=np.int64)
         self.ids = np.zeros((count, n_rows, len(FEATURES)), dtype=np.int64)
         self.seen = np.zeros((count, n_rows, len(SLOT_FEATURES)), dtype=np.int64)
         forget_recall(self.ids, self.seen)  # shown what it did before, a piece repeats itself ever more; see export/LOG.md
-        self.history = History(count)
+        self.history = self.before = History(count)
         self.cache: Cache = model.cache(count)
         self.n_future = 0
         self.turn = self._turn()
@@ -120,19 +155,20 @@ class _Desk:
     def _turn(self) -> int:
         """Return the row before which the loop's beginning is put in sight; -1 for never.
 
-        That is after the first bar. A piece that outgrows the model's context does it half a context before its end: no
+        That is after the loop's first bar. A piece that outgrows the model's context does it half a context before its end: no
         farther away than in training.
         """
         if not self.request.loops or self.request.bars < 2:
             return -1
         if self.n_rows + self.bar_rows <= self.model.context:
-            return self.bar_rows
+            return self.home + self.bar_rows
         return (self.n_rows - self.model.context // 2) // self.bar_rows * self.bar_rows
 
     def token(self, row: int) -> None:
         """Put the features of the row to come into `ids` and `seen`."""
         bar, phase = divmod(row, self.bar_rows)
         lag = int(self.plan.lags[bar])
+        since = row - self.home if row >= self.home else row
         ids, seen = self.ids[:, row], self.seen[:, row]
         ids[:, :15], seen[:, :6] = self.history.ids, self.history.slots
         if lag:
@@ -145,30 +181,38 @@ class _Desk:
             ids[:, 15:23] = NONE_CELL
             seen[:, 6:9] = NO_SLOT
         ids[:, 23:27] = self.plan.classes[bar]
-        ids[:, 27] = lag
+        ids[:, 27] = min(lag, MAX_LAG)
         ids[:, 28] = phase
-        ids[:, 29] = min(bar, MAX_BAR_INDEX)
+        ids[:, 29] = min(since // self.bar_rows, MAX_BAR_INDEX)
         ids[:, 30] = min((self.n_rows - 1 - row) // self.bar_rows, MAX_BARS_REMAINING)
+        ids[:, COLUMN["shift"]] = self.plan.shifts[bar] + MAX_SHIFT
+        ids[:, CHORD : CHORD + 3] = self.chords[bar, 2 * phase // self.bar_rows]
 
     def forced(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return what the plan fixes in a row, cells (B, 4) and slots (B, 3), -1 for what is free."""
         bar = row // self.bar_rows
         kinds, reference = self.plan.classes[bar], row - int(self.plan.lags[bar]) * self.bar_rows
         silence = np.where(self.history.held != REST_ID, REST_ID, HOLD_ID)
-        cells = np.where(kinds == EXACT, self.cells[:, reference], -1)
+        there = self.cells[:, reference]
+        cells = np.where(kinds == EXACT, there, -1)
+        cells = np.where(kinds == SEQUENCE, _moved(there, int(self.plan.shifts[bar])), cells)
         cells = np.where(kinds == SILENT, silence, cells)
-        slots = np.where(kinds[list(SLOT_VOICES)] == EXACT, self.slots[:, reference], -1)
+        slots = np.where(np.isin(kinds[list(SLOT_VOICES)], (EXACT, SEQUENCE)), self.slots[:, reference], -1)
         if not self.request.loops and row >= self.n_rows - ENDING_ROWS:
             cells = silence
         return cells, slots
 
-    def write_bar(self, first: int) -> None:
-        """Write a bar row by row."""
+    def write_bar(self, first: int, keep: NDArray[np.bool_] | None = None) -> None:
+        """Write a bar row by row; the drafts to keep, (B,), have theirs already and only go along."""
+        self.before = self.history.copy()
+        old_cells, old_slots = (array[:, first : first + self.bar_rows].copy() for array in (self.cells, self.slots))
         event_noise, pitch_noise, slot_noise = self._gumbel(self.bar_rows)
         for step in range(self.bar_rows):
             row = first + step
             self.token(row)
             cells, fixed_slots = self.forced(row)
+            if keep is not None:
+                cells[keep], fixed_slots[keep] = old_cells[keep, step], np.maximum(old_slots[keep, step], 0)
             push = event_noise[:, step].copy()
             push[:, :, REST_ID] += np.where(self.history.held == REST_ID, FORBIDDEN, 0)  # silence cannot fall silent
             out = self.model.run(
@@ -187,6 +231,25 @@ class _Desk:
             )
             self.cells[:, row], self.slots[:, row] = out.cells[:, 0], out.slots[:, 0]
             self.history.add(out.cells[:, 0], out.slots[:, 0])
+
+    def disobeying(self, first: int) -> NDArray[np.bool_]:
+        """Return which drafts, (B,), have a bar with a voice that is not to the earlier bar what the plan says."""
+        bar = first // self.bar_rows
+        wanted, lag = self.plan.classes[bar], int(self.plan.lags[bar])
+        if not lag:
+            return np.zeros(self.count, dtype=bool)
+        start = first - lag * self.bar_rows
+        own, other = self.cells[:, first : first + self.bar_rows], self.cells[:, start : start + self.bar_rows]
+        came = classify(own, other)
+        wrong = ((wanted == VARIED) & (came != VARIED)) | ((wanted == NEW) & (came != NEW))
+        wrong |= (wanted == RHYTHM) & np.isin(came, (EXACT, NEW))
+        return np.asarray(wrong.any(axis=1))
+
+    def write_again(self, first: int, wrong: NDArray[np.bool_]) -> None:
+        """Take back the bar that was just written and write it anew in the drafts in which it is wrong."""
+        self.cache.length -= self.bar_rows
+        self.history = self.before
+        self.write_bar(first, ~wrong)
 
     def copy_bar(self, first: int) -> None:
         """Write a bar in which the plan leaves nothing free."""
@@ -230,13 +293,13 @@ class _Desk:
 
     def look_ahead(self, row: int) -> None:
         """Put the first bar in sight as what follows the end, and read again the rows that lead to `row`."""
-        rows = self.bar_rows
+        rows, start = self.bar_rows, self.home
         future = []
-        for cells, slots in zip(self.cells[:, :rows], self.slots[:, :rows], strict=True):
+        for cells, slots in zip(self.cells[:, : start + rows], self.slots[:, : start + rows], strict=True):
             past, past_slots = history_features(cells, slots)
             ids = np.zeros((rows, len(FEATURES)), dtype=np.int16)
             seen = np.full((rows, len(SLOT_FEATURES)), NO_SLOT, dtype=np.int8)
-            ids[:, :15], seen[:, :6] = past[1:], past_slots[1:]
+            ids[:, :15], seen[:, :6] = past[start + 1 :], past_slots[start + 1 :]
             ids[:, COLUMN["row_in_bar"]] = (np.arange(rows) + 1) % rows
             as_future(ids, seen)
             future.append((ids, seen))
@@ -255,3 +318,10 @@ class _Desk:
     def drafts(self) -> list[Draft]:
         """Return the finished pieces."""
         return [Draft(self.plan, cells, slots) for cells, slots in zip(self.cells, self.slots, strict=True)]
+
+
+def _moved(cells: NDArray[np.int64], shift: int) -> NDArray[np.int64]:
+    """Return cells (B, 4) with their notes moved by semitones, an octave back where that leaves the voice's range."""
+    moved = cells + shift
+    moved = np.where(moved > HIGHEST_IDS, moved - 12, np.where(moved < LOWEST_IDS, moved + 12, moved))
+    return np.where(cells >= ONSET_ID, moved, cells)

@@ -16,6 +16,8 @@ import torch
 
 from export.model import ModelConfig, RowModel
 from export.to_onnx import dumps_sidecar, export_fp32, make_sidecar, quantise, write_sums
+from nesasset.chords import chord_id
+from nesasset.compose.harmony import Form, HarmonyModel, settle
 from nesasset.vocabulary import (
     CONTROLS,
     ENVELOPE_FRAMES,
@@ -24,6 +26,7 @@ from nesasset.vocabulary import (
     NOISE_SHAPES,
     PALETTE_SLOTS,
     PULSE_SHAPES,
+    SEQUENCE,
     SILENT,
     VARIED,
 )
@@ -35,7 +38,7 @@ CONFIG = ModelConfig(width=16, layers=1, heads=2, feed_forward=32, head_width=16
 
 def plans(rng: np.random.Generator, songs: int = 48) -> dict[str, np.ndarray]:
     """Return an invented plan library: songs of 1 to 24 bars, some that loop and some that end."""
-    lags, classes, bars = [], [], [0]
+    lags, classes, shifts, bars, harmonies = [], [], [], [0], []
     for song in range(songs):
         count = 1 + song % 24
         lag = np.where(np.arange(count) >= 4, 4, np.where(np.arange(count) >= 2, 2, 0))
@@ -44,6 +47,13 @@ def plans(rng: np.random.Generator, songs: int = 48) -> dict[str, np.ndarray]:
         kind[lag > 0, 2] = EXACT  # a reference that no voice uses is none
         if song % 3 == 0:
             kind[:, 3] = SILENT
+        shift = np.zeros(count, dtype=int)
+        if song % 4 == 0 and count > 4:
+            kind[4, 2], shift[4] = SEQUENCE, 2 + song % 5
+        form = Form(lag, kind, shift, minor=bool(song % 2))
+        chords = np.repeat(rng.choice([chord_id(0, 0), chord_id(5, 0), chord_id(7, 0), chord_id(9, 1)], size=(count, 1)), 2, axis=1)
+        harmonies.append((settle(chords, form), form))
+        shifts.append(shift)
         lags.append(lag)
         classes.append(kind)
         bars.append(bars[-1] + count)
@@ -60,11 +70,13 @@ def plans(rng: np.random.Generator, songs: int = 48) -> dict[str, np.ndarray]:
         "bars": np.array(bars, dtype=np.int32),
         "lags": np.concatenate(lags).astype(np.int8),
         "classes": np.concatenate(classes).astype(np.int8),
+        "shifts": np.concatenate(shifts).astype(np.int8),
         "bar_rows": np.where(np.arange(songs) % 5 == 4, 12, 16).astype(np.int8),
         "controls": controls,
         "row_frames": np.full(songs, 6, dtype=np.float32),
         "pulse_palette": pulse,
         "noise_palette": noise,
+        **HarmonyModel.fit(harmonies).to_arrays(),
     }
 
 
