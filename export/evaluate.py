@@ -61,7 +61,7 @@ from nesasset.features import forget_chords, forget_plan
 from nesasset.model import Model
 from nesasset.model import Song as SongVectors
 from nesasset.model import load_model as load_exported
-from nesasset.vocabulary import CONTROLS, EXACT, HOLD_ID, ONSET_ID, REST_ID, SEQUENCE, SILENT
+from nesasset.vocabulary import CONTROLS, EXACT, FIXED_CLASSES, HOLD_ID, ONSET_ID, REST_ID, SEQUENCE, SILENT
 
 Bits = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Of every cell, (n_rows, 4), and every instrument, (n_rows, 3), of the songs one after the other."""
@@ -205,7 +205,7 @@ def decode_fixed(
         bar_rows: Rows of a whole bar.
     """
     out = np.array(cells)
-    fixed = np.repeat((classes == EXACT) | (classes == SEQUENCE) | (classes == SILENT), np.diff(starts), axis=0)
+    fixed = np.repeat(np.isin(classes, FIXED_CLASSES), np.diff(starts), axis=0)
     out[fixed] = -1
     sounds = np.full(4, REST_ID)
     for bar, (a, b) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)):

@@ -19,7 +19,6 @@ from export.model import ROTARY_BASE, SLOT_COLUMN, VOICE_CELLS, RowModel
 from nesasset.features import CHORD, COLUMN, NO_SLOT, RECALL, SLOT_FEATURES, STRENGTH
 from nesasset.recall import N_STRENGTHS
 from nesasset.vocabulary import (
-    EXACT,
     HEAD_ORDER,
     HOLD_ID,
     N_CELLS,
@@ -27,8 +26,6 @@ from nesasset.vocabulary import (
     ONSET_ID,
     PALETTE_SLOTS,
     PLAN_CLASSES,
-    SEQUENCE,
-    SILENT,
 )
 
 BLOCKED = -1e9
@@ -297,7 +294,7 @@ def _tables(net: RowModel) -> dict[str, Tensor]:
         return torch.tensor([0, *(len(part) for part in parts)][:-1]).cumsum(0)
 
     free = torch.full((kinds,), -1 / math.log(2))
-    free[EXACT] = free[SEQUENCE] = free[SILENT] = 0
+    free[list(FIXED_CLASSES)] = 0
     tables = {
         "class_columns": torch.cat([columns("class", "strength"), torch.full((4,), CHORD)]),
         "cell_columns": torch.cat([columns("reference", "recall"), torch.full((4,), CHORD)]),

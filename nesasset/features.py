@@ -258,6 +258,7 @@ def forget_plan(ids: NDArray[np.int16], slots: NDArray[np.int8], rows: NDArray[n
     if voices.all():
         ids[rows, 27] = UNKNOWN_LAG
         ids[rows, COLUMN["shift"]] = MAX_SHIFT
+        ids[rows, COLUMN["reference_chord"]] = UNKNOWN_CHORD
 
 
 def as_future(ids: NDArray[np.int16], slots: NDArray[np.int8]) -> None:

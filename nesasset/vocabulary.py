@@ -70,6 +70,7 @@ CONTROLS: Final = {
 MAX_LAG: Final = 31
 EXACT, VARIED, RHYTHM, SEQUENCE, NEW, SILENT = range(6)
 PLAN_CLASSES: Final = ("exact", "varied", "rhythm", "sequence", "new", "silent")
+FIXED_CLASSES: Final = (EXACT, SEQUENCE, SILENT)  # these leave nothing to choose
 UNKNOWN_LAG: Final = MAX_LAG + 1
 UNKNOWN_CLASS: Final = len(PLAN_CLASSES)
 MAX_SHIFT: Final = 12  # semitones to either side

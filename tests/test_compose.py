@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nesasset.certificate import certify
-from nesasset.compose import compose
+from nesasset.compose import _harmony, compose
 from nesasset.compose.assemble import shift_for
 from nesasset.compose.controls import Controls
 from nesasset.compose.judge import is_lifeless
@@ -99,7 +99,7 @@ def test_plan_is_obeyed(model: Model) -> None:
     controls = Controls(bars=12, candidates=1)
     request = resolve(theme("castle"), 4, controls, model.sidecar["sampling"])
     rng = generator(("plan", "castle", 4, [("bars", 12)], 0))
-    plan = draw_plan(model.plans, request, rng)
+    plan = draw_plan(model.plans, _harmony(model), request, rng)
     score = compose("castle", 4, controls, model)
     assert (plan.classes == EXACT).any()
     rows = plan.bar_rows
@@ -167,13 +167,14 @@ def test_the_writer_sees_what_training_saw(model: Model, monkeypatch: pytest.Mon
     finish = writer._Desk.drafts
     monkeypatch.setattr(writer._Desk, "drafts", lambda desk: desks.append(desk) or finish(desk))
     request = resolve(theme("castle"), 4, Controls(bars=12), model.sidecar["sampling"])
-    plan = draw_plan(model.plans, request, generator(("a plan",)))
+    plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
     drafts = writer.write(model, request, plan, [generator(("chance", n)) for n in range(2)])
     rows = plan.bar_rows
     starts = np.arange(0, 12 * rows + 1, rows)
     for piece, draft in enumerate(drafts):
         recall = recall_song(draft.cells, rows)
-        ids, seen = song_features(draft.cells, draft.slots, starts, plan.lags, plan.classes, rows, recall)
+        form = (plan.lags, plan.classes, plan.shifts, plan.chords)
+        ids, seen = song_features(draft.cells, draft.slots, starts, *form, rows, recall, 0)
         forget_recall(ids, seen)
         assert (desks[0].ids[piece] == ids).all()
         assert (desks[0].seen[piece] == seen).all()
@@ -184,7 +185,7 @@ def test_a_long_piece_forgets_its_middle_only(model: Model) -> None:
     from nesasset.compose import writer
 
     request = resolve(theme("castle"), 4, Controls(bars=16), model.sidecar["sampling"])
-    plan = draw_plan(model.plans, request, generator(("a plan",)))
+    plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
     desk = writer._Desk(model, request, plan, [generator(("chance",))])
     assert plan.bar_rows * 16 > model.context
     assert desk.turn == (desk.n_rows - model.context // 2) // plan.bar_rows * plan.bar_rows

@@ -19,10 +19,12 @@ from made_up_corpus import made_up_song, random_cells, write_corpus
 from export import evaluate
 from export.dataset import Corpus
 from export.model import ModelConfig, RowModel
+from export.plan_library import song_harmonies
 from export.plans import bar_starts, mine_plan
 from export.prepare import load_rows
 from export.train import Run, TrainConfig
-from nesasset.vocabulary import EXACT, ONSET_ID, REST_ID, SILENT
+from nesasset.compose.harmony import HarmonyModel
+from nesasset.vocabulary import EXACT, FIXED_CLASSES, ONSET_ID, REST_ID, SILENT
 
 pytestmark = pytest.mark.torch
 
@@ -72,23 +74,23 @@ def evaluate_json(*arguments):
 def test_fixed_cells_follow_from_the_plan_and_the_past(seed, bar_rows, first):
     """Every cell that costs nothing is decoded back from the mined plan and the cells before it."""
     cells = made_up_song(np.random.default_rng(seed), bar_rows, first=first)
-    lags, classes = mine_plan(cells, bar_rows, first)
+    lags, classes, shifts = mine_plan(cells, bar_rows, first)
     starts = bar_starts(len(cells), bar_rows, first)
-    fixed = np.repeat((classes == EXACT) | (classes == SILENT), np.diff(starts), axis=0)
+    fixed = np.repeat(np.isin(classes, FIXED_CLASSES), np.diff(starts), axis=0)
     hidden = np.where(fixed, -7, cells)
-    assert np.array_equal(evaluate.decode_fixed(hidden, starts, lags, classes, bar_rows), cells)
+    assert np.array_equal(evaluate.decode_fixed(hidden, starts, lags, classes, shifts, bar_rows), cells)
 
 
 def test_some_cells_are_fixed():
-    """The property above is not empty: made-up songs have exact and silent voices, the silent one with a rest in front."""
+    """The property above is not empty: made-up songs have exact, moved and silent voices, the silent one with a rest in front."""
     kinds, rests = set(), 0
     for seed in range(20):
         cells = made_up_song(np.random.default_rng(seed))
-        _, classes = mine_plan(cells, 16, 0)
+        _, classes, _ = mine_plan(cells, 16, 0)
         kinds |= set(classes.ravel().tolist())
         for bar, voice in np.argwhere(classes == SILENT):
             rests += cells[16 * bar, voice] == REST_ID
-    assert {EXACT, SILENT} <= kinds
+    assert set(FIXED_CLASSES) <= kinds
     assert rests
 
 
@@ -96,7 +98,7 @@ def test_fixed_cells_of_another_song_are_found_out(corpus):
     """A split whose cells do not follow from its plans is refused: its figures would be no code length."""
     broken = Corpus(corpus / "valid")
     song = next(s for s in range(len(broken)) if (broken.plan(s)[2] == EXACT).any())
-    starts, _, classes = broken.plan(song)
+    starts, _, classes, _ = broken.plan(song)
     bar, voice = np.argwhere(classes == EXACT)[0]
     broken.cells = broken.cells.copy()
     row = broken.offsets[song] + starts[bar]
@@ -129,8 +131,8 @@ def test_the_plan_makes_fixed_cells_free(valid, net):
     cells, _ = evaluate.torch_bits(net, valid, songs, lambda _: None, plan=True)
     first = evaluate.rows_of(valid, songs)
     for song in songs:
-        starts, _, classes = valid.plan(song)
-        free = np.repeat((classes == EXACT) | (classes == SILENT), np.diff(starts), axis=0)
+        starts, _, classes, _ = valid.plan(song)
+        free = np.repeat(np.isin(classes, FIXED_CLASSES), np.diff(starts), axis=0)
         assert np.array_equal(cells[first[song] : first[song + 1]] == 0, free)
 
 
@@ -203,14 +205,15 @@ def test_a_choice_of_songs_is_evenly_spread(corpus):
 
 
 def test_prices_of_a_library_and_of_rows_agree(corpus, tmp_path):
-    """Plans and palettes cost the same whether counted in the split or in the library that travels with a model."""
+    """Prices are the same whether counted in the split or in the library that travels with a model; rare chord contexts stay behind."""
     rows = load_rows(corpus / "train")
     path = tmp_path / "plans.npz"
-    np.savez(path, bars=rows.bar_offsets, **{name: getattr(rows, name) for name in ("lags", "classes", "pulse_palette", "noise_palette")})
+    parts = {name: getattr(rows, name) for name in ("lags", "classes", "shifts", "pulse_palette", "noise_palette")}
+    np.savez(path, bars=rows.bar_offsets, **parts, **HarmonyModel.fit(song_harmonies(rows)).to_arrays())
     valid = Corpus(corpus / "valid")
-    for price in (evaluate.plan_bits, evaluate.palette_bits):
+    for price, near in ((evaluate.plan_bits, 1e-6), (evaluate.palette_bits, 1e-6), (evaluate.harmony_bits, 0.05)):
         one = price(evaluate.Prices.of_rows(rows), valid, np.arange(5))
-        assert one == pytest.approx(price(evaluate.Prices.of_library(path), valid, np.arange(5)))
+        assert one == pytest.approx(price(evaluate.Prices.of_library(path), valid, np.arange(5)), rel=near)
         assert one > 0
 
 

@@ -225,6 +225,8 @@ def write_split(folder, n_bars=4):
         "bar_offsets": np.array([0, 4, 9, 13]),
         "lags": np.zeros(13, np.int8),
         "classes": np.zeros((13, 4), np.int8),
+        "shifts": np.zeros(13, np.int8),
+        "chords": np.ones((13, 2), np.int8),
         "row_frames": np.full(3, 6, np.float32),
         "recall": np.full((sum(rows), 4), -1, np.int32),
         "strength": np.zeros((sum(rows), 4), np.int8),

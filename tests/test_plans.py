@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from made_up_corpus import made_up_song, random_cells
 
 from export.plans import bar_starts, mine_plan
-from nesasset.vocabulary import EXACT, HOLD_ID, MAX_LAG, NEW, ONSET_ID, REST_ID, RHYTHM, SILENT, VARIED
+from nesasset.vocabulary import EXACT, HOLD_ID, MAX_LAG, NEW, ONSET_ID, REST_ID, RHYTHM, SEQUENCE, SILENT, VARIED
 
 
 @pytest.mark.parametrize("first", [0, 5])
@@ -26,14 +26,19 @@ def test_classes_are_true(seed: int, bar_rows: int) -> None:
     """Exact parts equal the referenced part, silent ones have no note, lags stay within the song."""
     cells = made_up_song(np.random.default_rng(seed), bar_rows)
     starts = bar_starts(len(cells), bar_rows, 0)
-    lags, classes = mine_plan(cells, bar_rows, 0)
-    assert len(lags) == len(starts) - 1
+    lags, classes, shifts = mine_plan(cells, bar_rows, 0)
+    assert len(lags) == len(shifts) == len(starts) - 1
     for bar, (a, b) in enumerate(pairwise(starts)):
         assert 0 <= lags[bar] <= min(bar, MAX_LAG)
         for voice in range(4):
             part = cells[a:b, voice]
             if classes[bar, voice] == EXACT:
                 assert (part == cells[a - lags[bar] * bar_rows : b - lags[bar] * bar_rows, voice]).all()
+            if classes[bar, voice] == SEQUENCE:
+                there = cells[a - lags[bar] * bar_rows : b - lags[bar] * bar_rows, voice]
+                assert (part == np.where(there >= ONSET_ID, there + shifts[bar], there)).all()
+                assert voice < 3
+                assert shifts[bar] != 0
             if classes[bar, voice] == SILENT:
                 assert not (part >= ONSET_ID).any()
                 assert (part[1:] == HOLD_ID).all()
@@ -50,11 +55,11 @@ def test_varied_rhythm_and_new() -> None:
     varied, rhythm = bar.copy(), bar.copy()
     varied[0, 0] += 1
     pitched = bar[:, 1] >= ONSET_ID
-    rhythm[pitched, 1] += 7
+    rhythm[pitched, 1] += np.arange(pitched.sum()) % 3 + 7
     other = random_cells(np.random.default_rng(2), 16)
     cells = np.concatenate([bar, varied, rhythm])
     cells[32:, 2] = np.roll(other[:, 2], 5)
-    lags, classes = mine_plan(cells, 16, 0)
+    lags, classes, _ = mine_plan(cells, 16, 0)
     assert lags[1] == 1
     assert classes[1].tolist() == [VARIED, EXACT, EXACT, EXACT]
     assert classes[2, 1] == RHYTHM
@@ -64,6 +69,20 @@ def test_a_song_of_rests_has_no_reference() -> None:
     """Silence refers to nothing."""
     cells = np.full((32, 4), HOLD_ID, dtype=np.int32)
     cells[0] = REST_ID
-    lags, classes = mine_plan(cells, 16, 0)
+    lags, classes, _ = mine_plan(cells, 16, 0)
     assert (lags == 0).all()
     assert (classes == SILENT).all()
+
+
+def test_a_moved_bar_is_a_sequence() -> None:
+    """A bar that comes back three semitones higher is a sequence by three; a voice that moves otherwise is not part of it."""
+    bar = random_cells(np.random.default_rng(6), 16)
+    bar[0] = ONSET_ID + 20
+    bar[0, 3] = ONSET_ID
+    moved = bar.copy()
+    onset = bar >= ONSET_ID
+    moved[:, :3] += np.where(onset[:, :3], 3, 0)
+    moved[:, 1] += np.where(onset[:, 1], 2, 0)
+    lags, classes, shifts = mine_plan(np.concatenate([bar, moved]), 16, 0)
+    assert (lags[1], shifts[1]) == (1, 3)
+    assert classes[1].tolist() == [SEQUENCE, RHYTHM, SEQUENCE, EXACT]

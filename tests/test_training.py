@@ -18,7 +18,8 @@ from made_up_corpus import write_corpus  # noqa: E402
 from export.dataset import PITCH_COLUMNS, Corpus, Crop, CropConfig, Crops, take, transpose, windows  # noqa: E402
 from export.model import ModelConfig, RowModel  # noqa: E402
 from export.train import TrainConfig, begin_with, load_config, load_model, main, rate_factor  # noqa: E402
-from nesasset.features import COLUMN, song_features  # noqa: E402
+from nesasset.chords import transpose_chords  # noqa: E402
+from nesasset.features import CHORD, COLUMN, song_features  # noqa: E402
 from nesasset.recall import recall_song  # noqa: E402
 from nesasset.vocabulary import ONSET_ID, UNKNOWN_CLASS, UNKNOWN_LAG  # noqa: E402
 
@@ -96,15 +97,18 @@ def test_transposition_is_the_features_of_the_transposed_song(corpus):
     """Moving the ids gives what the features of the moved notes would be."""
     song = 0
     a, b = corpus.offsets[song], corpus.offsets[song + 1]
-    starts, lags, classes = corpus.plan(song)
+    starts, *plan = corpus.plan(song)
     cells = corpus.cells[a:b].astype(np.int64)
     moved = cells.copy()
     moved[:, :3] = np.where(cells[:, :3] >= ONSET_ID, cells[:, :3] + 3, cells[:, :3])
-    loop = max(0, int(corpus.rows.loops[song, 0]))
+    loop = int(corpus.rows.loops[song, 0])
     rows = int(corpus.rows.bar_rows[song])
-    expected, _ = song_features(moved, corpus.slots[a:b], starts, lags, classes, rows, recall_song(moved, rows), loop)
+    chords = transpose_chords(corpus.chords(song), 3)
+    home = loop if loop >= 0 else None
+    expected, _ = song_features(moved, corpus.slots[a:b], starts, *plan, chords, rows, recall_song(moved, rows), home)
     ids = corpus.ids[a:b].copy()
     transpose(ids, PITCH_COLUMNS, 3)
+    ids[:, CHORD : CHORD + 3] = transpose_chords(ids[:, CHORD : CHORD + 3], 3)
     assert (ids == expected).all()
 
 
@@ -161,7 +165,7 @@ def test_weights_of_a_smaller_network_say_the_same_in_a_larger_one(corpus):
     torch.manual_seed(0)
     sizes = ModelConfig(width=16, layers=1, heads=2, feed_forward=16, head_width=16, entry_width=4, context=64)
     old = RowModel(sizes).eval()
-    weights = {name: tensor.clone() for name, tensor in old.state_dict().items() if "recalled" not in name}
+    weights = {name: tensor.clone() for name, tensor in old.state_dict().items() if "recalled" not in name and "in_chord" not in name}
     weights["table.weight"][-60:] = 0
     weights["slots.weight"][:, -12:] = 0
     old.load_state_dict(weights, strict=False)

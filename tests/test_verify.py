@@ -19,7 +19,7 @@ from export import evaluate, verify
 from export.dataset import Corpus
 from export.model import ModelConfig
 from export.train import Run, TrainConfig
-from nesasset.vocabulary import EXACT, SILENT
+from nesasset.vocabulary import FIXED_CLASSES
 
 pytestmark = pytest.mark.torch
 
@@ -104,9 +104,9 @@ def test_prompts_are_kept_and_fixed_cells_follow_the_plan(exported, valid):
     for place, prompt in enumerate(prompts):
         assert np.array_equal(cells[place][: prompt.known], prompt.cells[: prompt.known])
         assert np.array_equal(slots[place][: prompt.known], prompt.slots[: prompt.known])
-        again = evaluate.decode_fixed(cells[place], prompt.starts, prompt.lags, prompt.classes, prompt.bar_rows)
+        again = evaluate.decode_fixed(cells[place], prompt.starts, prompt.lags, prompt.classes, prompt.shifts, prompt.bar_rows)
         assert np.array_equal(again, cells[place])
-        fixed += int(np.isin(prompt.classes, (EXACT, SILENT)).sum())
+        fixed += int(np.isin(prompt.classes, FIXED_CLASSES).sum())
     assert fixed
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nesasset.articulation import articulate
 from nesasset.compose.key import find_key, pitch_class_weights
+from nesasset.compose.plan import plan_to_json
 from nesasset.compose.request import BEAT_ROWS, Request
 from nesasset.compose.writer import Draft
 from nesasset.score import HOLD, REST, Cell, Instrument, Note, Score
@@ -102,7 +103,7 @@ def to_score(
         loop=(home, len(cells)) if request.loops else None,
         title=request.theme,
         theme=request.theme,
-        provenance={**provenance, "key": f"{tonic} {key[1]}"},
+        provenance={**provenance, **plan_to_json(draft.plan, shift), "key": f"{tonic} {key[1]}"},
     )
     return articulate(score)
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nesasset.chords import chord_quality, chord_root, transpose_chords
+from nesasset.chords import chord_name, chord_quality, chord_root, transpose_chords
 from nesasset.compose.form import Section
 from nesasset.compose.harmony import Form, HarmonyModel
 from nesasset.compose.request import Request
@@ -56,6 +56,27 @@ class Plan:
     def n_bars(self) -> int:
         """Length in bars."""
         return len(self.lags)
+
+
+_LETTERS: Final = "EVRQNS"  # of PLAN_CLASSES: exact, varied, rhythm, sequence, new, silent
+
+
+def plan_to_json(plan: Plan, semitones: int = 0) -> dict[str, list[str]]:
+    """Return form and chords as texts, one a bar, for a score's provenance: '4 EEQN +2' and 'C' or 'C,Am'.
+
+    The number is the lag in bars, 0 for none; the letters say what becomes of P1, P2, TR and NO: exact, varied, rhythm only,
+    sequence (moved by the semitones at the end), new, silent.
+
+    Args:
+        plan: The plan.
+        semitones: By how much the piece was moved after it was composed, and its chords with it.
+    """
+    bars = []
+    for lag, classes, shift in zip(plan.lags.tolist(), plan.classes.tolist(), plan.shifts.tolist(), strict=True):
+        word = "".join(_LETTERS[kind] for kind in classes)
+        bars.append(f"{lag} {word}{f' {shift:+d}' if shift else ''}")
+    chords = [[chord_name(chord) for chord in bar] for bar in transpose_chords(plan.chords, semitones).tolist()]
+    return {"form": bars, "chords": [bar[0] if bar[0] == bar[1] else ",".join(bar) for bar in chords]}
 
 
 def draw_plan(

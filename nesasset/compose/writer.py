@@ -38,6 +38,7 @@ from nesasset.units import PITCH_RANGES
 from nesasset.vocabulary import (
     CONTROLS,
     EXACT,
+    FIXED_CLASSES,
     HIGHEST_PITCH,
     HOLD_ID,
     MAX_BARS_REMAINING,
@@ -60,7 +61,6 @@ FORBIDDEN: Final = np.float32(-1e9)
 LOWEST_PULSE_ID: Final = pitch_to_id(PITCH_RANGES["P1"][0])
 LOWEST_IDS: Final = np.array([pitch_to_id(PITCH_RANGES[voice][0]) for voice in ("P1", "P2", "TR")] + [ONSET_ID])
 HIGHEST_IDS: Final = np.array([pitch_to_id(HIGHEST_PITCH)] * 3 + [ONSET_ID])
-FIXED: Final = (EXACT, SEQUENCE, SILENT)
 REDOS: Final = 3  # of a bar that disobeys its plan
 KEPT_FREE: Final = 64  # rows of the context that a trimmed cache leaves empty, so that trimming is rare
 ENDING_ROWS: Final = 2  # a piece that ends falls silent so many rows before its last bar's end
@@ -116,7 +116,7 @@ def write(model: Model, request: Request, plan: Plan, generators: list[np.random
     for first in range(0, desk.n_rows, plan.bar_rows):
         if first == desk.turn:
             desk.look_ahead(first)
-        if np.isin(plan.classes[first // plan.bar_rows], FIXED).all():
+        if np.isin(plan.classes[first // plan.bar_rows], FIXED_CLASSES).all():
             desk.copy_bar(first)
         else:
             desk.write_bar(first)
