@@ -19,6 +19,7 @@ from export.model import ROTARY_BASE, SLOT_COLUMN, VOICE_CELLS, RowModel
 from nesasset.features import CHORD, COLUMN, NO_SLOT, RECALL, SLOT_FEATURES, STRENGTH
 from nesasset.recall import N_STRENGTHS
 from nesasset.vocabulary import (
+    FIXED_CLASSES,
     HEAD_ORDER,
     HOLD_ID,
     N_CELLS,
