@@ -161,11 +161,12 @@ def test_figures_add_up(corpus, valid):
     """Total is the sum of its parts, and the three totals are the same bits over rows, notes and minutes."""
     songs = np.array([0, 2])
     n = int(evaluate.rows_of(valid, songs)[-1])
-    one = evaluate.result((np.full((n, 4), 0.5), np.full((n, 3), 0.25)), 30.0, 20.0, valid, songs)
+    one = evaluate.result((np.full((n, 4), 0.5), np.full((n, 3), 0.25)), 30.0, 20.0, 10.0, valid, songs)
     assert one.cells == pytest.approx(2.0)
     assert one.instruments == pytest.approx(0.75 + 30 / n)
     assert one.plan == pytest.approx(20 / n)
-    assert one.total == pytest.approx(one.cells + one.instruments + one.plan)
+    assert one.harmony == pytest.approx(10 / n)
+    assert one.total == pytest.approx(one.cells + one.instruments + one.plan + one.harmony)
     notes = sum(int((valid.cells[valid.offsets[s] : valid.offsets[s + 1]] >= ONSET_ID).sum()) for s in songs)
     assert one.bits_per_note * notes == pytest.approx(one.total * n)
     assert one.bits_per_minute * (n * 6.0 / 60.0988 / 60) == pytest.approx(one.total * n)
@@ -181,7 +182,7 @@ def test_json_has_the_promised_form(corpus, tmp_path):
     assert found["rows"] == len(np.load(corpus / "valid" / "cells.npy"))
     assert list(found["results"]) == ["pytorch", "unigram", "ngram", "ngram_cache", "pytorch_no_plan"]
     for name, one in found["results"].items():
-        assert list(one) == ["cells", "instruments", "plan", "total", "bits_per_note", "bits_per_minute"]
+        assert list(one) == ["cells", "instruments", "plan", "harmony", "total", "bits_per_note", "bits_per_minute"]
         assert (one["plan"] > 0) == (name == "pytorch")
         assert one["total"] == pytest.approx(one["cells"] + one["instruments"] + one["plan"], abs=2e-4)
     for name in ("onnx_fp32", "onnx_int8", "lstm"):

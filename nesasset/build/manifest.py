@@ -23,10 +23,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nesasset.compose.controls import Controls, check_seed
-from nesasset.errors import FormatError, ManifestError, UnknownThemeError, did_you_mean
+from nesasset.errors import ControlError, FormatError, ManifestError, UnknownThemeError, did_you_mean
 from nesasset.formats.files import read_bytes
 from nesasset.themes import theme
 
@@ -38,6 +38,10 @@ ID_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # Microsoft's documentation, "Naming Files, Paths, and Namespaces": device names, reserved with any suffix too.
 _DEVICES: Final = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 _OWN_NAMES: Final = {"pack"}  # pack.json is the pack's own
+
+
+# Keys whose control has another name; register_, since a model has a method of that name.
+_CONTROL_NAMES: Final = {"tempo": "tempo_bpm", "intro": "intro_bars", "register_": "register"}
 
 
 def _control(name: str) -> Callable[[Any], Any]:
@@ -68,6 +72,14 @@ class Wishes(_Table):
     key: Annotated[str, AfterValidator(_control("key"))] | None = None
     mode: Annotated[str, AfterValidator(_control("mode"))] | None = None
     density: Annotated[float, AfterValidator(_control("density"))] | None = None
+    intensity: Annotated[float, AfterValidator(_control("intensity"))] | None = None
+    register_: Annotated[str, AfterValidator(_control("register"))] | None = Field(default=None, alias="register")
+    swing: Annotated[float, AfterValidator(_control("swing"))] | None = None
+    intro: Annotated[int, AfterValidator(_control("intro_bars"))] | None = None
+    voices: Annotated[str, AfterValidator(_control("voices"))] | None = None
+    form: Annotated[str, AfterValidator(_control("form"))] | None = None
+    chords: Annotated[str, AfterValidator(_control("chords"))] | None = None
+    guidance: Annotated[float, AfterValidator(_control("guidance"))] | None = None
     candidates: Annotated[int, AfterValidator(_control("candidates"))] | None = None
     temperature: Annotated[float, AfterValidator(_control("temperature"))] | None = None
 
@@ -122,7 +134,20 @@ class Manifest(_Table):
         own = self.track[track_id]
         wishes = {name: getattr(own, name) for name in Wishes.model_fields}
         given = {name: getattr(self.defaults, name) if wish is None else wish for name, wish in wishes.items()}
-        return Controls(tempo_bpm=given.pop("tempo"), **given)
+        return Controls(**{_CONTROL_NAMES.get(name, name): wish for name, wish in given.items()})
+
+    @model_validator(mode="after")
+    def _wishes_agree(self) -> Manifest:
+        """Refuse wishes that are possible one by one but not together, such as a form and a number of bars."""
+        faults = []
+        for track_id in self.track:
+            try:
+                self.controls(track_id)
+            except ControlError as error:
+                faults.append(f"track.{track_id}: {error}")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
 
 
 def load(path: str | Path) -> Manifest:
@@ -174,7 +199,7 @@ def _sentence(fault: Mapping[str, Any], text: str) -> tuple[int, str]:
         return line if kind == "too_short" else line_of(text, place[:-1]), f"{_TABLES.get(path, path)} is missing"
     if kind == "value_error":
         reason = str(context.get("error", fault["msg"]))
-        return line, f"{path}: {reason}"
+        return line, f"{path}: {reason}" if path else reason
     if kind == "literal_error":
         return line, f"{path} must be {context['expected']}, not {value!r}"
     if kind.endswith(("_type", "_parsing", "_from_float")):
@@ -198,7 +223,7 @@ def _known_keys(place: tuple[str, ...]) -> list[str]:
     if not place:
         return ["schema", "pack", "defaults", "track"]
     tables: dict[str, type[BaseModel]] = {"pack": Pack, "defaults": Wishes}
-    return list(tables.get(place[0], Track).model_fields)
+    return [field.alias or name for name, field in tables.get(place[0], Track).model_fields.items()]
 
 
 _HEADER: Final = re.compile(r"\s*\[\[?\s*([^\[\]#]+?)\s*\]\]?\s*(?:#.*)?$")
