@@ -59,7 +59,9 @@ class CropConfig:
     forget_remaining: float = 0.30
     transpose: bool = True
     plan: bool = True
-    """False trains the same network without a plan: the baseline that shows what the plan is worth."""
+    """False trains the same network without plan and harmony: the baseline that shows what they are worth."""
+    chords: bool = True
+    """False trains it without harmony: the ablation that shows what the chords are worth."""
 
 
 class Corpus:
@@ -247,8 +249,8 @@ class Crops(IterableDataset):  # type: ignore[type-arg]
             ids[:, CHORD : CHORD + 3] = transpose_chords(ids[:, CHORD : CHORD + 3], semitones)
         main = np.arange(len(ids)) >= n_future
         draw = rng.random(6)
-        blind = draw[0] < config.forget_plan
-        if not config.plan or blind:
+        blind = not config.plan or draw[0] < config.forget_plan
+        if blind:
             forget_plan(ids, slots, main, np.ones(4, dtype=bool))
         elif draw[0] < config.forget_plan + config.forget_voice:
             forget_plan(ids, slots, main, rng.random(4) < 0.4)
@@ -256,7 +258,7 @@ class Crops(IterableDataset):  # type: ignore[type-arg]
             bar = np.cumsum(ids[:, COLUMN["row_in_bar"]] == 0)
             hidden = rng.random(int(bar.max()) + 1) < 0.4
             forget_plan(ids, slots, main & hidden[bar], np.ones(4, dtype=bool))
-        if draw[4] < (config.forget_more if blind else config.forget_chords):
+        if not (config.plan and config.chords) or draw[4] < (config.forget_more if blind else config.forget_chords):
             forget_chords(ids)
         elif draw[4] < config.forget_chords + config.forget_chord_bars:
             half = np.cumsum(np.diff(ids[:, CHORD], prepend=-1) != 0)

@@ -19,6 +19,7 @@ from typing import Any
 
 import click
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -27,7 +28,7 @@ from torch.utils.data import DataLoader
 
 from export.dataset import Corpus, CropConfig, Crops, take, to_batch, windows
 from export.model import ModelConfig, RowModel
-from nesasset.features import FEATURES
+from nesasset.features import FEATURES, forget_chords, forget_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,9 @@ def main(corpus: Path, config: Path, out: Path, resume: bool, start: Path | None
     L.seed_everything(settings.seed)
     train, valid = Corpus(corpus / "train"), Corpus(corpus / "valid")
     if not settings.crops.plan:
-        raise_plan(valid)
+        hide_plan(valid)
+    if not (settings.crops.plan and settings.crops.chords):
+        forget_chords(valid.ids)
     crops = Crops(train, settings.crops, settings.seed + int(time.time()) * resume)
     run = Run(settings)
     if start is not None and not resume:
@@ -238,14 +241,9 @@ def main(corpus: Path, config: Path, out: Path, resume: bool, start: Path | None
     click.echo(f"best valid {float(best.best_model_score or math.nan):.3f} bits a row, {best.best_model_path}")
 
 
-def raise_plan(corpus: Corpus) -> None:
+def hide_plan(corpus: Corpus) -> None:
     """Hide the plan of a whole corpus: for the baseline without one."""
-    import numpy as np
-
-    from nesasset.features import forget_chords, forget_plan
-
     forget_plan(corpus.ids, corpus.slot_ids, np.ones(len(corpus.ids), dtype=bool), np.ones(4, dtype=bool))
-    forget_chords(corpus.ids)
 
 
 def load_model(checkpoint: Path) -> tuple[RowModel, TrainConfig]:

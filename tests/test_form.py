@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_compose import model  # noqa: F401
 
 from nesasset.compose import _harmony
 from nesasset.compose.controls import Controls
@@ -15,7 +16,6 @@ from nesasset.compose.request import generator, resolve
 from nesasset.errors import ControlError
 from nesasset.themes import theme
 from nesasset.vocabulary import EXACT, NEW, RHYTHM, SEQUENCE, SILENT, VARIED
-from test_compose import model  # noqa: F401
 
 SECTIONS = st.lists(st.builds(Section, st.sampled_from("ABCD"), st.integers(0, 3), st.integers(-12, 12)), min_size=1, max_size=12)
 
