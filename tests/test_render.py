@@ -32,7 +32,8 @@ from nesasset.register_log import RegisterLog
 from nesasset.render import STEM_GAIN, mix_stems, play_loops, render, render_stems, render_stream, stem_streams
 from nesasset.score import HOLD, REST, Instrument, Note, Score
 
-rendering = importlib.import_module("nesasset.render")  # the package's own name for it is the function
+loops = importlib.import_module("nesasset.render.loop")
+streams = importlib.import_module("nesasset.render.stream")
 
 START: list[Write] = [(0, 0x4015, 0x0F), (0, 0x4017, 0x40), (0, 0x4001, 8), (0, 0x4005, 8)]
 
@@ -209,7 +210,7 @@ def any_log(seed: int, n_frames: int, loop: tuple[int, int] | None, **more) -> R
 
 def held_and_streamed(monkeypatch, log: RegisterLog, **settings) -> tuple[Audio, Audio]:
     held = render(log, 8_000, **settings)
-    monkeypatch.setattr(rendering, "HELD_LOOP_SAMPLES", 0)
+    monkeypatch.setattr(loops, "HELD_LOOP_SAMPLES", 0)
     return held, render(log, 8_000, **settings)
 
 
@@ -247,7 +248,7 @@ def test_a_loop_made_in_pieces_has_single_channels(monkeypatch) -> None:
 @pytest.mark.parametrize("loop", [None, (0, 2400), (1200, 2400)])
 def test_a_stream_comes_in_small_blocks(loop: tuple[int, int] | None, monkeypatch) -> None:
     """However long a log is, no block holds more than ten seconds, and together they are as long as the log."""
-    monkeypatch.setattr(rendering, "HELD_LOOP_SAMPLES", 0)
+    monkeypatch.setattr(loops, "HELD_LOOP_SAMPLES", 0)
     stream = render_stream(make_log([*START, (0, 0x4000, 0xBF), (0, 0x4003, 8)], 2400, loop), 8_000)
     sizes = [len(block) for block in stream.blocks()]
     assert sum(sizes) == stream.n_samples == 320_000
@@ -257,8 +258,8 @@ def test_a_stream_comes_in_small_blocks(loop: tuple[int, int] | None, monkeypatc
 @pytest.mark.parametrize("looping", [False, True])
 def test_memory_does_not_grow_with_the_length(looping: bool, monkeypatch) -> None:
     """Twice as long a sound takes no more memory to make."""
-    monkeypatch.setattr(rendering, "HELD_LOOP_SAMPLES", 0)
-    monkeypatch.setattr(rendering, "_PIECE_S", 1)
+    monkeypatch.setattr(loops, "HELD_LOOP_SAMPLES", 0)
+    monkeypatch.setattr(streams, "_PIECE_S", 1)
     peaks = []
     for n_frames in (600, 1200):
         log = make_log([*START, (0, 0x4000, 0xBF), (0, 0x4003, 8)], n_frames, (0, n_frames) if looping else None)
@@ -606,7 +607,7 @@ def test_too_many_loops_are_refused() -> None:
 
 def test_more_than_can_be_held_is_streamed_or_refused(monkeypatch) -> None:
     """A sound too long for memory is refused as `Audio` and named as a stream's affair."""
-    monkeypatch.setattr(rendering, "MAX_HELD_SAMPLES", 1000)
+    monkeypatch.setattr(streams, "MAX_HELD_SAMPLES", 1000)
     monkeypatch.setattr(sound_stream, "MAX_HELD_SAMPLES", 1000)
     log = make_log(START, 60)
     with pytest.raises(AudioError, match="the log lasts 1 s, at most 0 s can be rendered at 8000 Hz and held; render_stream"):

@@ -5,22 +5,18 @@ Holds what is the same for every way of making sound and every format of a file.
 
 from __future__ import annotations
 
-import errno
 import os
-import secrets
-import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nesasset.audio import Audio
-from nesasset.errors import AudioError, NesassetError, OutputError, out_of_range
+from nesasset.errors import AudioError, OutputError, out_of_range
 from nesasset.formats import files
 
 Block = NDArray[np.int16]
@@ -170,13 +166,13 @@ def written(
     Raises:
         OutputError: The file cannot be written; says why and what to do.
     """
-    with _whole_file(path) as file:
-        with _telling(path):
+    with files.whole_file(path) as file:
+        with files.telling(path):
             encoding = encoder(file)
             encode = encoding.__enter__()
 
         def write(block: Block) -> None:
-            with _telling(path):
+            with files.telling(path):
                 encode(block)
 
         try:
@@ -184,46 +180,5 @@ def written(
         except BaseException as error:
             encoding.__exit__(type(error), error, error.__traceback__)
             raise
-        with _telling(path):
+        with files.telling(path):
             encoding.__exit__(None, None, None)
-
-
-@contextmanager
-def _whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Give a file that takes its name when the context ends without error: what `files.write_bytes` does with bytes."""
-    with _telling(path):
-        target = Path(os.path.realpath(os.fspath(path)))
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "is a folder")
-        if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-            raise OutputError(f"cannot write {os.fspath(path)!r}: it is not a regular file; give the name of one")
-        temporary = target.with_name(f".nesasset-{secrets.token_hex(8)}.tmp")
-    try:
-        with _telling(path):
-            files._write_synced(temporary, b"")  # noqa: SLF001 - makes the file with the permissions of all our files
-            file = open(temporary, "r+b")  # noqa: SIM115 - errors are told by name here, and not in the body
-        with file:
-            yield file
-            with _telling(path):
-                file.flush()
-                os.fsync(file.fileno())
-        with _telling(path):
-            os.replace(temporary, target)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def _telling(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn the system's errors into the sentences of `files`."""
-    try:
-        yield
-    except NesassetError:
-        raise
-    except OSError as error:
-        reason = files._ADVICE.get(error.errno or 0) or f"{error.strerror or error}; choose another place"  # noqa: SLF001
-        raise OutputError(f"cannot write {os.fspath(path)!r}: {reason}") from error
-    except ValueError as error:  # a zero byte or a lone surrogate in the name
-        raise OutputError(f"cannot write {os.fspath(path)!r}: {error}; choose another name") from error
