@@ -17,7 +17,7 @@ from nesasset.units import FRAME_RATE_HZ
 APU_REGISTERS = frozenset(range(0x4000, 0x4014)) | {0x4015, 0x4017}
 REGIONS = ("ntsc", "pal", "dendy")
 MAX_MEMORY = 0x4000  # $C000 to $FFFF
-MAX_WRITES_A_FRAME: Final = 32_768  # a frame has some 30 000 CPU cycles, and a write takes four
+MAX_WRITES_A_FRAME = 32_768  # a frame has some 30 000 CPU cycles, and a write takes four
 
 
 @dataclass(frozen=True, slots=True, eq=False)
