@@ -70,6 +70,7 @@ class Wishes(_Table):
     density: Annotated[float, AfterValidator(_control("density"))] | None = None
     candidates: Annotated[int, AfterValidator(_control("candidates"))] | None = None
     temperature: Annotated[float, AfterValidator(_control("temperature"))] | None = None
+    ornaments: bool | None = None
 
 
 class Track(Wishes):

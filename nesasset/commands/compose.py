@@ -16,6 +16,7 @@ from nesasset.commands._shared import JSON_OPTION, busy, print_facts, print_json
 @click.option("--mode", help="major or minor; the theme's own by default. --mode minor")
 @click.option("--density", type=float, metavar="X", help="From 0, sparse, to 1, busy; the theme's own by default. --density 0.6")
 @click.option("--candidates", type=int, metavar="N", help="Compose so many, 1 to 64, and keep the best. --candidates 4")
+@click.option("--plain", is_flag=True, help="Leave out what drivers add: duty sequences, vibrato, echo. --plain")
 @click.option("-o", "output", required=True, metavar="FILE.json", help="Where the score goes; - is standard output. -o castle.json")
 @JSON_OPTION
 def command(
@@ -27,6 +28,7 @@ def command(
     mode: str | None,
     density: float | None,
     candidates: int | None,
+    plain: bool,
     output: str,
     as_json: bool,
 ) -> None:
@@ -41,7 +43,7 @@ def command(
 
     wanted = find_theme(theme)
     check_seed(seed)
-    controls = Controls(bars, tempo, key, mode, density, candidates)
+    controls = Controls(bars, tempo, key, mode, density, candidates, ornaments=False if plain else None)
     if output == "-" and as_json:
         raise click.UsageError("-o - prints the score on standard output, so --json cannot print there too")
     if output != "-" and not output.lower().endswith(".json"):

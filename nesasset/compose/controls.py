@@ -38,6 +38,8 @@ class Controls:
     """How many pieces are composed, of which the best is kept, 1 to 64."""
     temperature: float | None = None
     """How daring the choice of notes is, 0.1 to 2."""
+    ornaments: bool | None = None
+    """Whether instruments get what drivers do: duty sequences, drum courses, vibrato, echo. None: they do."""
 
     def __post_init__(self) -> None:
         _check_int("bars", self.bars, BARS_RANGE)
@@ -45,6 +47,8 @@ class Controls:
         _check_number("density", self.density, DENSITY_RANGE)
         _check_int("candidates", self.candidates, CANDIDATES_RANGE)
         _check_number("temperature", self.temperature, TEMPERATURE_RANGE)
+        if self.ornaments not in (None, True, False):
+            raise ControlError(f"ornaments must be true or false, not {self.ornaments!r}")
         if self.key is not None:
             object.__setattr__(self, "key", _sharp_key(self.key))
         if self.mode is not None and self.mode not in MODES:
