@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -370,11 +368,12 @@ def test_a_piece_tells_its_ornaments() -> None:
             assert list(getattr(part, field)) == told.get(kind, {}).get(part.name.removesuffix(" vibrato"), [])
 
 
-def test_a_piece_can_be_had_without(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_piece_can_be_had_without() -> None:
     """Without ornaments the same notes are played by plain instruments, and nothing is told."""
-    assemble = importlib.import_module("nesasset.compose.assemble")
-    monkeypatch.setattr(assemble, "to_score", partial(assemble.to_score, ornaments=False))
     model = load_model(models_dir() / f"{DEFAULT_MODEL}.json")
-    score = compose("town", 1, Controls(bars=2, candidates=1), model)
-    assert "ornaments" not in score.provenance
-    assert not any(part.duties or part.arpeggio or part.vibrato for part in score.instruments)
+    plain, played = (compose("town", 1, Controls(bars=2, candidates=1, ornaments=wish), model) for wish in (False, None))
+    assert "ornaments" not in plain.provenance
+    assert not any(part.duties or part.arpeggio or part.vibrato for part in plain.instruments)
+    for voice in ("P1", "TR"):
+        pitches = [[getattr(cell, "pitch", cell) for cell in score.voices[voice]] for score in (plain, played)]
+        assert pitches[0] == pitches[1]
