@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
-from nesasset.score import HOLD, MAX_ENVELOPE_FRAMES, MAX_INSTRUMENTS, Cell, Instrument, Note, Score
+from nesasset.score import HOLD, MAX_ENVELOPE_FRAMES, MAX_INSTRUMENTS, Cell, Instrument, Note, Score, scale_volume
 from nesasset.units import VOICES
 
 STRUCK_AGAIN: Final = 3  # a rise of the volume of 15 that is heard as a new note, as export.notes finds them
@@ -74,7 +74,10 @@ def _give(cells: list[Cell], row: int, instrument: int) -> None:
 
 
 def _repeats(score: Score, voice: str) -> list[tuple[int, int, int]]:
-    """Return rows of two notes of one sound with nothing but holds between, and the frames from one to the other."""
+    """Return rows of two notes of one sound with nothing but holds between, and the frames from one to the other.
+
+    A silent second note is left out: there is nothing of it to be heard.
+    """
     part, lag = score.voices[voice], score.delays.get(voice, 0)
     end = score.n_rows if score.loop is None else score.loop[1]
     events = [(row, cell) for row, cell in enumerate(part[:end]) if cell is not HOLD]
@@ -92,7 +95,7 @@ def _repeats(score: Score, voice: str) -> list[tuple[int, int, int]]:
     return [
         (first, second, length)
         for (first, a), (second, b), length in pairs
-        if isinstance(a, Note) and isinstance(b, Note) and length > 0 and _sound(score, a) == _sound(score, b)
+        if isinstance(a, Note) and isinstance(b, Note) and b.volume and length > 0 and _sound(score, a) == _sound(score, b)
     ]
 
 
@@ -102,11 +105,12 @@ def _sound(score: Score, note: Note) -> tuple[int, ...]:
 
 
 def _volumes(score: Score, voice: str, first: int, second: int, length: int) -> tuple[int, int]:
-    """Return the last volume of one note and the first one of the next."""
+    """Return the last volume of one note and the first one of the next, as the notes' own volumes leave them."""
     before, after = score.voices[voice][first], score.voices[voice][second]
     assert isinstance(before, Note) and isinstance(after, Note)
     volume = score.instruments[before.instrument].volume
-    return volume[min(length, len(volume)) - 1], score.instruments[after.instrument].volume[0]
+    last = scale_volume(volume[min(length, len(volume)) - 1], before.volume)
+    return last, scale_volume(score.instruments[after.instrument].volume[0], after.volume)
 
 
 def _is_heard(score: Score, voice: str, first: int, second: int, length: int) -> bool:
@@ -126,5 +130,6 @@ def _set_off(score: Score, voice: str, first: int, second: int, length: int) -> 
         return None
     volume = instrument.volume[:length]
     volume += volume[-1:] * (length - len(volume))
-    last = 0 if voice == "TR" else max(0, start - STRUCK_AGAIN)
-    return replace(instrument, volume=(*volume[:-1], min(last, volume[-1])))
+    most = 0 if voice == "TR" else max(0, start - STRUCK_AGAIN)
+    last = max(entry for entry in range(volume[-1] + 1) if scale_volume(entry, before.volume) <= most)
+    return replace(instrument, volume=(*volume[:-1], last))

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nesasset.apu.state import channel_frames
 from nesasset.audio import Audio
+from nesasset.driver import drive
 from nesasset.errors import AudioError
 from nesasset.score import HOLD, Note, Score
 from nesasset.units import FRAME_RATE_HZ, VOICE_NAMES, VOICES, samples_per_frame
@@ -139,37 +141,44 @@ def _equal_voices(score: Score) -> Check:
 
 
 def _held_notes(score: Score) -> Check:
-    """Compare what leads into a voice's hold at the loop's start on the first pass with what does so on every later one.
+    """Compare what the driver plays over the loop's start on the first pass with what it plays there on every later one.
 
-    Without an intro there is no first pass of its own: the driver plays a loop as it sounds when it has come round.
+    Looked at are the frames in which a voice goes on with what came before: a note held over the seam until the voice's
+    first own cell, and a slide that begins where the note before ended. Without an intro there is no first pass of its
+    own: the driver plays a loop as it sounds when it has come round.
     """
-    start, end = _loop(score)
-    wrong = [
-        VOICE_NAMES[voice]
-        for voice in VOICES
-        if start > 0 and score.voices[voice][start] is HOLD and _state(score, voice, start) != _state(score, voice, end)
-    ]
-    sentence = "every voice that holds over the seam holds the same note on every pass"
+    start, _ = _loop(score)
+    wrong = []
+    if start > 0:
+        first, later = (channel_frames(drive(pass_)) for pass_ in (replace(score, loop=None), score))
+        for voice in VOICES:
+            begin, end = _carried(score, voice)
+            if not np.array_equal(_heard(first[voice], voice, begin, end), _heard(later[voice], voice, begin, end)):
+                wrong.append(VOICE_NAMES[voice])
+    sentence = "every voice that holds over the seam holds the same note in the same state on every pass"
     if wrong:
-        sentence = f"{' and '.join(wrong)} would hold another note after the seam than after the intro"
+        sentence = f"{' and '.join(wrong)} would go on otherwise after the seam than after the intro"
     return Check("held notes", len(wrong), 0, not wrong, sentence)
 
 
-def _state(score: Score, voice: str, row: int) -> tuple[Note, int] | None:
-    """Return what sounds in a voice at the first frame of a row, before that row's own cell: note and envelope step."""
-    cells = score.voices[voice]
-    at = next((before for before in range(row - 1, -1, -1) if cells[before] is not HOLD), None)
-    if at is None:
-        return None
-    cell = cells[at]
-    if not isinstance(cell, Note):
-        return None
-    envelope = score.instruments[cell.instrument].volume
-    age = score.row_frame(row) - score.row_frame(at) - cell.delay - score.delays.get(voice, 0)
-    step = max(0, min(age, len(envelope) - 1))
-    if not any(envelope[step:]) or not cell.volume:
-        return None  # died away: the same as silence
-    return Note(cell.instrument, cell.pitch, volume=cell.volume), step
+def _carried(score: Score, voice: str) -> tuple[int, int]:
+    """Return the frames of the loop in which what a voice plays depends on the cells before the loop."""
+    (start, end), cells, lag = _loop(score), score.voices[voice], score.delays.get(voice, 0)
+    first = next((row for row in range(start, end) if cells[row] is not HOLD), None)
+    begin = score.row_frame(start)
+    if first is None:
+        return begin, score.row_frame(end)
+    cell = cells[first]
+    own = score.row_frame(first) + lag + (cell.delay if isinstance(cell, Note) else 0)
+    until = own + (cell.slide if isinstance(cell, Note) else 0)
+    return min(begin if cells[start] is HOLD else own, score.row_frame(end)), min(until, score.row_frame(end))
+
+
+def _heard(columns: Mapping[str, NDArray[np.integer]], voice: str, begin: int, end: int) -> NDArray[np.int64]:
+    """Return what a voice plays in each frame, shape (n, 3) or (n, 2): all zero where it is silent."""
+    names = ("on", "period") if voice == "TR" else ("volume", "period", "mode" if voice == "NO" else "duty")
+    table = np.stack([columns[name][begin:end].astype(np.int64) for name in names], axis=1)
+    return np.where(table[:, :1] > 0, table, 0)
 
 
 def _loop(score: Score) -> tuple[int, int]:
@@ -260,8 +269,8 @@ def _last_notes(score: Score) -> Check:
     """Count the voices that would sound for ever after the last row."""
     stuck = []
     for voice in VOICES:
-        state = _state(score, voice, score.n_rows)
-        if state is not None and score.instruments[state[0].instrument].volume[-1] > 0:
+        last = next((cell for cell in reversed(score.voices[voice]) if cell is not HOLD), None)
+        if isinstance(last, Note) and last.volume and score.instruments[last.instrument].volume[-1]:
             stuck.append(VOICE_NAMES[voice])
     sentence = "every voice has fallen silent at the end"
     if stuck:

@@ -96,7 +96,7 @@ def triangle_drum(fall: int = 2, frames: int = 6, name: str = "triangle drum") -
     return Instrument("triangle", (*(MAX_VOLUME,) * frames, 0), name=name, arpeggio=steps)
 
 
-def with_echo(score: Score, rows: int, volume: int) -> Score:
+def with_echo(score: Score, rows: int, volume: int, min_silence: int = 1) -> Score:
     """Let pulse 2 repeat pulse 1 later and quieter wherever it is silent itself.
 
     An echo begins with the onset of a note, never in the midst of one, and ends where pulse 2 plays again or pulse 1's
@@ -108,14 +108,15 @@ def with_echo(score: Score, rows: int, volume: int) -> Score:
         score: Any score.
         rows: How much later, 1 to the number of rows.
         volume: How loud, 1 to 15: scales the volumes of the repeated notes, which keep their instruments.
+        min_silence: Rows that pulse 2 must be silent for, at least 1; what is shorter stays silent.
 
     Raises:
-        ScoreError: rows or volume is out of range.
+        ScoreError: rows, volume or min_silence is out of range.
     """
     _check("rows of the echo", rows, 1, score.n_rows)
     _check("volume of the echo", volume, 1, MAX_VOLUME)
     leader, cells = score.voices[_ECHOED], list(score.voices[_ECHO])
-    silent = _silent_rows(score, _ECHO)
+    silent = _long_silence(score, _ECHO, min_silence)
     start, end = _loop_or_none(score)
     lag = score.delays.get(_ECHO, 0)
     ringing = False  # an echo has begun in this stretch of silence
@@ -159,6 +160,16 @@ def with_echo(score: Score, rows: int, volume: int) -> Score:
         ringing, follows = rings_on and start == 0, follows or turned
         walk(start, end)
     return replace(score, voices={**score.voices, _ECHO: tuple(cells)})
+
+
+def free_rows(score: Score, min_silence: int) -> int:
+    """Return in how many rows pulse 1 sounds while pulse 2 is silent for at least so many rows: the room for an echo.
+
+    Raises:
+        ScoreError: min_silence is out of range.
+    """
+    sounding = [not silent for silent in _silent_rows(score, _ECHOED)]
+    return sum(a and b for a, b in zip(sounding, _long_silence(score, _ECHO, min_silence), strict=True))
 
 
 def with_vibrato(score: Score, min_rows: int, vibrato: Vibrato = DELAYED_VIBRATO) -> Score:
@@ -245,6 +256,25 @@ def _silent_rows(score: Score, voice: str) -> list[bool]:
         if cell is not HOLD:
             last = (frame, cell)
         silent.append(not before and (last is None or not _is_heard(score, last[1], frame - last[0])))
+    return silent
+
+
+def _long_silence(score: Score, voice: str, min_rows: int) -> list[bool]:
+    """Return `_silent_rows` without the stretches that are shorter; one over a loop's seam is as long as both its parts."""
+    _check("min_silence", min_rows, 1, MAX_ROWS)
+    silent = _silent_rows(score, voice)
+    stretches = [[row, row] for row in range(score.n_rows) if silent[row] and not (row and silent[row - 1])]
+    for stretch in stretches:
+        stretch[1] = next((row for row in range(stretch[0], score.n_rows) if not silent[row]), score.n_rows)
+    start, end = _loop_or_none(score)
+    head = next((stretch for stretch in stretches if stretch[0] <= start < stretch[1]), None)
+    tail = next((stretch for stretch in stretches if stretch[0] < end <= stretch[1]), None)
+    for stretch in stretches:
+        length = stretch[1] - stretch[0]
+        if head is not None and tail is not None and head is not tail and stretch in (head, tail):
+            length = (min(tail[1], end) - tail[0]) + (head[1] - start) if stretch is tail else length + min(tail[1], end) - tail[0]
+        if length < min_rows:
+            silent[stretch[0] : stretch[1]] = [False] * (stretch[1] - stretch[0])
     return silent
 
 

@@ -237,7 +237,7 @@ def load_model(name: str | Path | None = None) -> Model:
         folder, stem = models_dir(), text
     sidecar_path = folder / f"{stem}.json"
     if not sidecar_path.is_file():
-        known = sorted(found.stem for found in folder.glob("*.json")) if folder.is_dir() else []
+        known = sorted(found.stem for found in folder.glob("*.json") if not found.stem.endswith(".idioms")) if folder.is_dir() else []
         near = did_you_mean(stem, known) if known else ""
         raise ModelMismatchError(f"no model {text!r}: {sidecar_path.name} is not in {folder}{near}")
     sidecar = _read_sidecar(sidecar_path)

@@ -17,6 +17,7 @@ from nesasset.units import FRAME_RATE_HZ
 APU_REGISTERS = frozenset(range(0x4000, 0x4014)) | {0x4015, 0x4017}
 REGIONS = ("ntsc", "pal", "dendy")
 MAX_MEMORY = 0x4000  # $C000 to $FFFF
+MAX_WRITES_A_FRAME = 32_768  # a frame has some 30 000 CPU cycles, and a write takes four
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +58,10 @@ class RegisterLog:
                 raise RegisterLogError(
                     f"writes must lie in frames 0 to {self.n_frames - 1}, not {self.frames[0]} to {self.frames[-1]}"
                 )
+            crowded = self.frames[MAX_WRITES_A_FRAME:] == self.frames[:-MAX_WRITES_A_FRAME]
+            if crowded.any():
+                frame = self.frames[int(np.argmax(crowded))]
+                raise RegisterLogError(f"frame {frame} has more than {MAX_WRITES_A_FRAME} writes, more than a console's CPU can make")
             known = np.isin(self.addresses, np.fromiter(sorted(APU_REGISTERS), dtype=np.uint16))
             if not known.all():
                 at = int(np.argmin(known))

@@ -16,6 +16,7 @@ from nesasset.register_log import APU_REGISTERS
 VBLANK_CYCLES = 2273  # NESdev wiki, "Cycle reference chart"
 FRAME_CYCLES = 29_780
 RETURN = 0xFFF0  # no code of ours is there; a subroutine that comes back comes back here
+DRAWING = 0x18  # in jukebox.s: not 0 while the main program has the PPU, and the interrupt leaves the picture alone
 
 Write = tuple[int, int, int]
 """Frame, address, value."""
@@ -24,6 +25,9 @@ Write = tuple[int, int, int]
 class Machine:
     """A 6502 with 2 KiB of memory and the sound chip's registers."""
 
+    seen: list[int | None]
+    """What the CPU sees from $8000 on; None where hardware does not say: reading it fails."""
+
     def __init__(self) -> None:
         self.ram = [0xA5] * 0x800  # memory is random at power-on; code that trusts it is wrong
         self.mpu = MPU(memory=self)
@@ -31,10 +35,10 @@ class Machine:
         self.writes: list[Write] = []
 
     def __getitem__(self, address: int) -> int:
+        if address >= 0x8000:  # first, because most reads are instructions
+            return self.seen[address - 0x8000]
         if address < 0x2000:
             return self.ram[address & 0x7FF]
-        if address >= 0x8000:
-            return self.rom(address)
         return self.read_register(address)
 
     def __setitem__(self, address: int, value: int) -> None:
@@ -45,9 +49,9 @@ class Machine:
         else:
             self.write_register(address, value)
 
-    def rom(self, address: int) -> int:
-        """Return the byte that the cartridge has at an address from $8000 on."""
-        raise NotImplementedError
+    def show(self, address: int, content: bytes) -> None:
+        """Have a bank seen from an address on."""
+        self.seen[address - 0x8000 : address - 0x8000 + len(content)] = content
 
     def read_register(self, address: int) -> int:
         """Return what a register between memory and cartridge answers."""
@@ -69,18 +73,16 @@ class NsfMachine(Machine):
         size = int.from_bytes(data[0x7D:0x80], "little") or len(data) - 0x80
         assert self.load & 0xFFF == 0
         self.data = data[0x80 : 0x80 + size]
-        self.banks = list(data[0x70:0x78])
-        assert any(self.banks)
-
-    def rom(self, address: int) -> int:
-        """Return the byte that the cartridge has at an address from $8000 on."""
-        return self.data[self.banks[address - 0x8000 >> 12] * 0x1000 + (address & 0xFFF)]
+        assert any(data[0x70:0x78])
+        self.seen = [None] * 0x8000
+        for place, bank in enumerate(data[0x70:0x78]):
+            self.show(0x8000 + 0x1000 * place, self.data[0x1000 * bank : 0x1000 * (bank + 1)])
 
     def write_register(self, address: int, value: int) -> None:
         """Do what a write to such a register, or to the cartridge, does."""
         assert 0x5FF8 <= address <= 0x5FFF, f"write to ${address:04X}"
         assert value < len(self.data) // 0x1000, f"bank {value} is not there"
-        self.banks[address - 0x5FF8] = value
+        self.show(0x8000 + 0x1000 * (address - 0x5FF8), self.data[0x1000 * value : 0x1000 * (value + 1)])
 
     def call(self, address: int, a: int = 0, x: int = 0) -> int:
         """Run a subroutine and return its cycles."""
@@ -117,7 +119,9 @@ class RomMachine(Machine):
         self.ppu = bytearray(0x4000)
         if self.has_chr_rom:
             self.ppu[:0x2000] = data[16 + len(self.prg) :]
-        self.bank = {0: 0, 2: 0, 31: 0}[self.mapper]
+        assert self.mapper in {0, 2, 31}
+        self.seen = [None] * 0x8000
+        self.show({0: 0x8000, 2: 0xC000, 31: 0xF000}[self.mapper], self.prg[-{0: 0x8000, 2: 0x4000, 31: 0x1000}[self.mapper] :])
         self.address, self.high_next, self.control, self.mask, self.blank = 0, True, 0, 0, 0
         self.nmi_start: int | None = None
         self.pad, self.pad_left, self.strobe = 0, 0, 0
@@ -127,19 +131,6 @@ class RomMachine(Machine):
             self.mpu.step()
             assert self.mpu.processorCycles < 20 * FRAME_CYCLES, "it does not boot"
         self.frame = -1
-
-    def rom(self, address: int) -> int:
-        """Return the byte that the cartridge has at an address from $8000 on."""
-        offset = address - 0x8000
-        if self.mapper == 2:
-            offset = offset + 0x4000 * self.bank if address < 0xC000 else len(self.prg) - 0x4000 + (address - 0xC000)
-        elif self.mapper == 31:
-            if address >= 0xF000:
-                offset = len(self.prg) - 0x1000 + (address & 0xFFF)
-            else:
-                assert address >> 12 == 9, f"the bank at ${address:04X} is not known after power-on"
-                offset = 0x1000 * self.bank + (address & 0xFFF)
-        return self.prg[offset]
 
     def read_register(self, address: int) -> int:
         """Return what a register between memory and cartridge answers."""
@@ -157,13 +148,13 @@ class RomMachine(Machine):
         """Do what a write to such a register, or to the cartridge, does."""
         if address >= 0x8000:
             if self.mapper == 2:
-                assert self.rom(address) == value, "a conflict on the bus"
+                assert self.seen[address - 0x8000] == value, "a conflict on the bus"
                 assert 0x4000 * value < len(self.prg)
-                self.bank = value
+                self.show(0x8000, self.prg[0x4000 * value : 0x4000 * (value + 1)])
         elif address == 0x5FF9:
             if self.mapper == 31:
                 assert 0x1000 * value < len(self.prg)
-                self.bank = value
+                self.show(0x9000, self.prg[0x1000 * value : 0x1000 * (value + 1)])
         elif address == 0x4016:
             if self.strobe and not value:
                 self.pad_left = self.pad
@@ -209,8 +200,9 @@ class RomMachine(Machine):
         mpu.stPush(mpu.pc & 0xFF)
         mpu.stPush(mpu.p)
         mpu.pc = self[0xFFFA] | self[0xFFFB] << 8
+        step = mpu.step
         while mpu.sp != stack:
-            mpu.step()
+            step()
             assert mpu.processorCycles - self.nmi_start < FRAME_CYCLES, "the interrupt takes longer than a frame"
         cycles = mpu.processorCycles - self.nmi_start
         self.nmi_start = None
@@ -219,11 +211,21 @@ class RomMachine(Machine):
             mpu.step()
         return int(cycles)
 
-    def perform(self, n_frames: int) -> tuple[list[Write], list[int]]:
-        """Return the writes of the next frames, counted from 0, and the cycles of each interrupt."""
+    def perform(self, n_frames: int, n_with_picture: int | None = None) -> tuple[list[Write], list[int]]:
+        """Return the writes of the next frames, counted from 0, and the cycles of each interrupt.
+
+        Args:
+            n_frames: How many frames.
+            n_with_picture: After so many, the console is kept as it is while a page is drawn, and the main program
+                stands still: twice as fast. None: never.
+        """
         self.writes = []
         first = self.frame + 1
-        cycles = [self.run_frame() for _ in range(n_frames)]
+        n_whole = n_frames if n_with_picture is None else min(n_frames, n_with_picture)
+        cycles = [self.run_frame() for _ in range(n_whole)]
+        before, self.ram[DRAWING] = self.ram[DRAWING], int(n_whole < n_frames)
+        cycles += [self.run_frame(main_cycles=0) for _ in range(n_frames - n_whole)]
+        self.ram[DRAWING] = before
         return [(frame - first, address, value) for frame, address, value in self.writes], cycles
 
     def lines(self) -> list[str]:

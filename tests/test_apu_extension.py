@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
-import sysconfig
 from dataclasses import replace
-from pathlib import Path
 
+import compiled_apu
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,26 +21,13 @@ from nesasset.driver import drive
 from nesasset.register_log import RegisterLog
 from nesasset.render import render
 
-SOURCE = Path(extension.__file__).with_name("_fast.c")
-
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
     """Return the compiled module, built from the source of this checkout."""
-    compiler = shutil.which(os.environ.get("CC", "cc"))
-    include = Path(sysconfig.get_paths()["include"])
-    if os.name == "nt" or compiler is None or not (include / "Python.h").exists():
+    module = compiled_apu.build(tmp_path_factory.mktemp("extension"), "-Wall", "-Wextra", "-Werror")
+    if module is None:
         pytest.skip("no C compiler, or no headers of Python")
-    target = tmp_path_factory.mktemp("extension") / "_fast.abi3.so"
-    flags = ["-std=c11", "-O3", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off", "-fPIC", "-shared"]
-    if sys.platform == "darwin":
-        flags += ["-undefined", "dynamic_lookup"]
-    subprocess.run([compiler, *flags, f"-I{include}", str(SOURCE), "-o", str(target)], check=True)
-    spec = importlib.util.spec_from_file_location("nesasset.apu._fast", target)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert extension.VERSION == module.VERSION
     return module
 
 
@@ -222,6 +203,11 @@ def test_broken_arguments_are_refused(compiled) -> None:
     with pytest.raises(ValueError, match="a level is out of range"):
         compiled.play(
             power_on(), *none, 100, 0, b"", 31, *synthesis._shared(1.0), np.zeros(99), np.full(5, 99), 0.02, 0, 0
+        )
+    nowhere = np.array([np.nan, 0, 1, 0, 0, 0, 9])
+    with pytest.raises(ValueError, match="a segment is out of range"):
+        compiled.add_rows(
+            *[None] * 4, nowhere, *synthesis._shared(1.0), np.zeros(99), np.zeros(5, np.int64), 0.02, 0, 0
         )
     jump = (np.array([50]), np.array([0x4011], np.uint16), np.array([99], np.uint8))
     with pytest.raises(ValueError, match="outside the buffer"):

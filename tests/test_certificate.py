@@ -10,11 +10,11 @@ import pieces
 import pytest
 
 from nesasset.audio import Audio
-from nesasset.certificate import certify
+from nesasset.certificate import _held_notes, certify
 from nesasset.driver import drive
 from nesasset.errors import AudioError
 from nesasset.render import render
-from nesasset.score import HOLD, REST, Note, Score
+from nesasset.score import HOLD, REST, Cell, Instrument, Note, Score, Vibrato
 
 
 def sound(score: Score, rate: int = 44_100) -> Audio:
@@ -100,6 +100,59 @@ def test_the_same_note_at_another_age_is_found() -> None:
     lead[-2:] = [Note(0, 60), HOLD]
     fast = replace(score, groove=(2,), voices={**score.voices, "P1": tuple(lead)})
     assert "held notes" in failed(fast)
+
+
+def over_the_seam(instrument: Instrument, after_intro: tuple[Cell, ...], after_loop: tuple[Cell, ...]) -> Score:
+    """Return a loop whose lead holds one instrument over the seam; the cells end the intro and the loop."""
+    score = pieces.loop_score(intro_bars=1)
+    new = len(score.instruments)
+    lead = [replace(cell, instrument=new) if isinstance(cell, Note) else cell for cell in score.voices["P1"]]
+    lead[16 - len(after_intro) : 19] = [*after_intro, HOLD, HOLD, Note(new, 64)]
+    lead[-len(after_loop) :] = after_loop
+    fix = [replace(cell, instrument=new) if isinstance(cell, Note) else cell for cell in lead]
+    return replace(score, instruments=(*score.instruments, instrument), voices={**score.voices, "P1": tuple(fix)})
+
+
+EVEN = Instrument("pulse", (12,))
+SOON, LATER = (Note(0, 60),), (Note(0, 60), HOLD)  # 6 and 12 frames old at the seam
+
+
+@pytest.mark.parametrize(
+    ("change", "fails"),
+    [
+        ({}, False),
+        ({"duties": (0, 0, 0, 0, 2)}, False),
+        ({"duties": (0,) * 10 + (2,)}, True),
+        ({"arpeggio": (0, 4, 7), "arpeggio_loop": 0}, False),
+        ({"arpeggio": (0, 4, 7, 12), "arpeggio_loop": 0}, True),
+        ({"arpeggio": (0, 4)}, False),
+        ({"vibrato": Vibrato(0, 6, 50)}, False),
+        ({"vibrato": Vibrato(0, 8, 50)}, True),
+        ({"vibrato": Vibrato(10, 6, 50)}, True),
+        ({"vibrato": Vibrato(40, 6, 50)}, False),
+    ],
+)
+def test_a_held_note_is_in_the_same_state_on_every_pass(change: dict[str, object], fails: bool) -> None:
+    """Duty, arpeggio and vibrato at the seam must be where they are after the intro, as far as it is heard."""
+    score = over_the_seam(replace(EVEN, **change), SOON, LATER)
+    assert _held_notes(score).passed is not fails
+
+
+@pytest.mark.parametrize(("slide", "source", "fails"), [(3, 67, False), (10, 55, True), (20, 67, True)])
+def test_a_slide_over_the_seam_is_where_it_is_after_the_intro(slide: int, source: int, fails: bool) -> None:
+    """A slide that has arrived by then is none; one under way must have come as far, from the same pitch."""
+    note = Note(0, 60, slide=slide)
+    score = over_the_seam(EVEN, (Note(0, 55), note), (Note(0, source), note) if source != 55 else (Note(0, 55), note, HOLD))
+    assert _held_notes(score).passed is not fails
+
+
+@pytest.mark.parametrize(("last", "fails"), [(55, False), (67, True)])
+def test_a_slide_into_the_loop_begins_at_one_pitch(last: int, fails: bool) -> None:
+    """The loop's first note slides from the intro's last note once, then from the loop's last one."""
+    score = over_the_seam(EVEN, (Note(0, 55),), (Note(0, last),))
+    lead = list(score.voices["P1"])
+    lead[16] = Note(len(score.instruments) - 1, 60, slide=4)
+    assert _held_notes(replace(score, voices={**score.voices, "P1": tuple(lead)})).passed is not fails
 
 
 def test_a_note_that_died_away_is_silence() -> None:

@@ -287,7 +287,7 @@ def test_render_refuses_a_loop_that_fails(run, place: Path) -> None:
     score_json.save(pieces.broken_loop_score(), place / "bad.json")
     code, _, errors = run("render", "bad.json", "-o", "a.ogg")
     assert code == 1
-    assert errors.startswith("nesasset: the loop fails its certificate (held notes: triangle would hold another note")
+    assert errors.startswith("nesasset: the loop fails its certificate (held notes: triangle would go on otherwise")
     assert errors.endswith("; mend the score or play it out with --loops 1\n")
     assert not (place / "a.ogg").exists()
     assert run("render", "bad.json", "-o", "a.ogg", "--loops", "1")[0] == 0
@@ -434,10 +434,10 @@ def test_files_are_written_whole(run, score: Score, place: Path, monkeypatch) ->
     """When the disk is full the old file stays."""
     (place / "a.wav").write_bytes(b"old")
 
-    def full(path: Path, data: bytes) -> None:
+    def full(file: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "_write_synced", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     sentence = "cannot write 'a.wav': the disk is full; free some space and try again"
     assert run("render", "score.json", "-o", "a.wav") == (1, "", f"nesasset: {sentence}\n")
     assert (place / "a.wav").read_bytes() == b"old"

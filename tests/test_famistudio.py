@@ -208,6 +208,7 @@ def test_bars_that_repeat_share_a_pattern() -> None:
     ("changes", "message"),
     [
         ({"groove": (40,)}, "at most 31 frames a row, not 40"),
+        ({"voices": dict.fromkeys(("P1", "P2", "TR", "NO"), (HOLD,) * 16_385)}, "at most 16384 rows can become a tracker's text"),
         ({"voices": {"TR": (Note(1, 108), HOLD)}}, "triangle row 1: FamiStudio's highest note is B7"),
     ],
 )

@@ -466,7 +466,8 @@ def unheld(**changes: Any) -> Score:
     ("score", "message"),
     [
         (unheld(voices={"TR": (Note(1, 108),) * 4}), "triangle row 1: FamiTracker's highest note is B-7"),
-        (unheld(rows=60_000), "at most 127 patterns of 256 rows, and 60000 rows in bars of 16 need more"),
+        (unheld(rows=16_385), "at most 16384 rows can become a tracker's text, not one of 16385"),
+        (unheld(rows=16_384, bar_rows=129), "at most 127 patterns of 256 rows, and 16384 rows in bars of 129 need more"),
         (
             unheld(voices={"P1": tuple(Note(i, 60) for i in range(80))}, rows=80, instruments=tuple(
                 Instrument("pulse", (15, i % 16, i // 16)) for i in range(80))),
@@ -496,6 +497,8 @@ def test_what_passes_a_limit(score: Score, message: str) -> None:
         ("C-3 00 .", "C-3 00 Q", "line 22, channel 1: a hexadecimal number is needed, not 'Q'"),
         ("C-3 00 .", "C-33 00 .", "line 22, channel 1: a note must have three letters, not 'C-33'"),
         ("G02", "G0", "line 27, channel 1: an effect must have three letters, not 'G0'"),
+        ("G02 347", "G02 347 100 100 100", "line 27, channel 1: effects of a cell must be between 0 and 4, not 5"),
+        ("-1 0 : 15 12", "-1 0 :" + " 15" * 1025, "line 11: values of a macro must be between 0 and 1024, not 1027"),
         ("TRACK 4 6", "TRACK 0 6", "line 17: rows of a pattern must be between 1 and 256, not 0"),
         ("TRACK 4 6", "TRACK 4", "line 17: 3 whole numbers are needed, not 2"),
         ("ORDER 00 : 00", "ORDER 00 :", "line 19: ORDER must name at least 5 patterns, not 4"),
@@ -510,6 +513,34 @@ def test_broken_files(old: str, new: str, message: str) -> None:
         text = text.replace("COLUMNS : 2 1 1 1 1", "")
     with pytest.raises(FormatError, match=f"^song.txt: .*{re.escape(message)}"):
         famitracker.loads(text, "song.txt")
+
+
+def test_the_longest_track() -> None:
+    """16 384 rows are read and written, those behind the loop among them; one entry of the ORDER more is refused."""
+    cells = " : ".join(["... .. . ..."] * 5)
+    head = f'TRACK 256 6 150 "long"\nPATTERN 00\nROW 00 : {cells.replace("...", "C-3", 1)}\n'
+    order = [f"ORDER {entry:02X} : 00 00 00 00 00" for entry in range(65)]
+    score, _ = famitracker.loads(head + "\n".join(order[:64]))
+    assert score.n_rows == 16_384
+    famitracker.dumps(replace(score, instruments=(Instrument("pulse"),)))
+    with pytest.raises(FormatError, match=r"^song: the track must play at most 16384 rows, and it plays more; shorten it$"):
+        famitracker.loads(head + "\n".join(order), "song")
+    jump = f"PATTERN 01\nROW 00 : {cells[:-3]}B00\n"  # 16 384 rows more behind the loop, which nobody hears
+    with pytest.raises(FormatError, match="at most 16384 rows"):
+        famitracker.loads(head + jump + "ORDER 00 : 01 01 01 01 01\n" + "\n".join(order[1:]) + "\nORDER 41 : 00 00 00 00 00")
+
+
+def test_too_many_lines_are_refused() -> None:
+    """A text of nothing but lines is refused before they are looked at."""
+    with pytest.raises(FormatError, match="at most 131072 lines, and this one has more"):
+        famitracker.loads("A\n" * 131_072)
+
+
+def test_a_flood_of_unknown_words_is_summed_up() -> None:
+    """Of lines that begin with many unknown words, twenty words are reported each and the rest together."""
+    _, left_out = read(("MACHINE 0", "\n".join(["MACHINE 0", *(f"X{number}" for number in range(1000))])))
+    assert len(left_out) == 21
+    assert left_out[-1] == "lines that begin with other words (980 times)"
 
 
 def test_another_track() -> None:

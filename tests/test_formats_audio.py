@@ -7,9 +7,12 @@ import random
 import re
 import struct
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from nesasset.audio import Audio
 from nesasset.errors import AudioError, FormatError, NesassetError, OutputError
 from nesasset.formats import flac, ogg, vorbis_comment, wav
 from nesasset.formats.audio_info import AudioInfo
+from nesasset.formats.sound_stream import SoundStream, Write, written
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -191,7 +195,101 @@ def test_loop_past_the_end_is_refused(module: ModuleType, tmp_path: Path) -> Non
         described(module, wrong, tmp_path)
 
 
+# Streams
+
+
+def in_blocks(audio: Audio, size: int) -> SoundStream:
+    """Return a sound that comes in blocks of a size."""
+    parts = [audio.samples[at : at + size] for at in range(0, len(audio.samples), size)]
+    return SoundStream(len(audio.samples), audio.sample_rate_hz, audio.loop, lambda: iter(parts))
+
+
+@each_format
+@pytest.mark.parametrize("size", [777, 16_384, 30_000])
+def test_a_stream_makes_the_same_file(module: ModuleType, size: int, tmp_path: Path) -> None:
+    """Written block by block, whatever the blocks, a file has the bytes of the sound encoded at once."""
+    module.save(in_blocks(LOOPING, size), tmp_path / "a", TAGS)
+    assert (tmp_path / "a").read_bytes() == encoded(module)
+
+
+@each_format
+def test_an_interrupted_stream_leaves_the_old_file(module: ModuleType, tmp_path: Path) -> None:
+    """When making the sound fails half-way, the old file stays and no other is left."""
+
+    def blocks() -> Iterator[np.ndarray]:
+        yield LOOPING.samples[:30_000]
+        raise KeyboardInterrupt
+
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt):
+        module.save(SoundStream(60_001, 44_100, None, blocks), tmp_path / "a")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+
+
+@each_format
+def test_an_error_of_the_sound_is_not_the_formats(module: ModuleType, tmp_path: Path) -> None:
+    """What goes wrong while the sound is made is told as it is, not as something that the format cannot hold."""
+
+    def blocks() -> Iterator[np.ndarray]:
+        yield LOOPING.samples[:30_000]
+        raise RuntimeError("the chip is out of order")
+
+    with pytest.raises(RuntimeError, match="the chip is out of order"):
+        module.save(SoundStream(60_001, 44_100, None, blocks), tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_is_one_sentence(tmp_path: Path) -> None:
+    """An error of the system while blocks are written names the file and leaves nothing."""
+
+    @contextmanager
+    def failing(file: BinaryIO) -> Iterator[Write]:
+        def write(block: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        yield write
+
+    sentence = re.escape(f"cannot write '{tmp_path / 'a'}': the disk is full; free some space and try again")
+    with pytest.raises(OutputError, match=sentence), written(tmp_path / "a", failing) as write:
+        write(LOOPING.samples)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["folder", "null", "a\0b"])
+def test_what_cannot_be_a_sound_file_is_not_replaced(name: str, tmp_path: Path) -> None:
+    """Folders, devices and impossible names are refused before any sound is made."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "null").symlink_to("/dev/null")
+    with pytest.raises(OutputError, match="cannot write"):
+        wav.save(LOOPING, tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "null"]
+
+
 # WAV
+
+
+def test_a_wav_above_4_gib_is_refused(tmp_path: Path) -> None:
+    """Sizes in a WAV have 32 bits; a longer sound is refused before any of it is made."""
+    with pytest.raises(OutputError, match="a WAV holds at most 4 GiB, not 2100000000 samples; write FLAC instead"):
+        wav.save(SoundStream(2_100_000_000, 44_100, None, lambda: iter(())), tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_large_wav_is_described_without_its_samples(tmp_path: Path) -> None:
+    """A WAV of 3 GB says what it is; its samples, here a hole in the file, are not read."""
+    head = bytearray(wav.encode(square(2)))
+    head[4:8], head[40:44] = struct.pack("<I", 36 + 3_000_000_000), struct.pack("<I", 3_000_000_000)
+    with (tmp_path / "a").open("wb") as file:
+        file.write(head[:44])
+        file.truncate(44 + 3_000_000_000)
+    assert wav.describe(tmp_path / "a").n_samples == 1_500_000_000
+
+
+def test_a_wav_of_nothing_but_chunks_is_refused(tmp_path: Path) -> None:
+    """A file with more chunks than any program writes is damaged, and not walked through to its end."""
+    body = b"WAVE" + b"\0" * 8 * 10_001
+    with pytest.raises(FormatError, match="the WAV has more than 10000 chunks; the file is damaged"):
+        described(wav, b"RIFF" + struct.pack("<I", len(body)) + body, tmp_path)
 
 
 def test_wav_bytes() -> None:
@@ -361,9 +459,10 @@ def test_flac_refuses_what_it_cannot_hold() -> None:
 
 def test_flac_blocks() -> None:
     """The file has STREAMINFO, our comments and padding, the last one marked as last."""
-    blocks, frames = flac._split(encoded(flac))
+    data = encoded(flac)
+    blocks, first_frame = flac._metadata(data)
     assert [kind for kind, _ in blocks] == [0, 4, 1]
-    assert frames[:2] in (b"\xff\xf8", b"\xff\xf9")
+    assert data[first_frame : first_frame + 2] in (b"\xff\xf8", b"\xff\xf9")
 
 
 # Comments

@@ -14,9 +14,10 @@ from pieces import loop_score
 
 from nesasset.apu.state import channel_frames
 from nesasset.apu.writes import unroll
+from nesasset.articulation import STRUCK_AGAIN, articulate
 from nesasset.driver import drive, pitch_to_period
 from nesasset.errors import ScoreError
-from nesasset.idioms import DELAYED_VIBRATO, drum_fall, drum_rise, triangle_drum, with_echo, with_vibrato
+from nesasset.idioms import DELAYED_VIBRATO, drum_fall, drum_rise, free_rows, triangle_drum, with_echo, with_vibrato
 from nesasset.score import HOLD, MAX_INSTRUMENTS, REST, Cell, Instrument, Note, Score, Vibrato, scale_volume
 from nesasset.units import VOICES
 
@@ -147,6 +148,35 @@ def test_an_echo_changes_nothing_that_was_heard(score: Score, rows: int) -> None
         assert before in (after, (0, 0, 0))
 
 
+def test_an_echo_leaves_short_silences() -> None:
+    """Where pulse 2 is silent for fewer rows than asked for it stays so."""
+    score = pulses((Note(0, 60),) * 8, (Note(0, 50), REST, HOLD, Note(0, 52), REST, HOLD, HOLD, HOLD))
+    assert with_echo(score, 1, 9, 4).voices["P2"] == (*score.voices["P2"][:4], *(Note(0, 60, volume=9),) * 4)
+
+
+def test_a_silence_over_the_seam_is_one() -> None:
+    """In a loop the rows before and after the seam count together, and both get the echo."""
+    score = pulses((Note(0, 60),) * 6, (REST, HOLD, Note(0, 50), HOLD, REST, HOLD), loop=(0, 6))
+    assert with_echo(score, 1, 9, 5) == score
+    echo = Note(0, 60, volume=9)
+    assert with_echo(score, 1, 9, 4).voices["P2"] == (echo, echo, Note(0, 50), HOLD, echo, echo)
+    assert with_echo(replace(score, loop=None), 1, 9, 4) == replace(score, loop=None)
+
+
+def test_the_room_for_an_echo_is_counted() -> None:
+    """Rows count in which pulse 1 sounds and pulse 2 is silent for long."""
+    score = pulses((Note(0, 60), HOLD, REST, HOLD, Note(0, 62), HOLD), (REST, HOLD, HOLD, HOLD, HOLD, Note(0, 50)))
+    assert [free_rows(score, rows) for rows in (1, 5, 6)] == [3, 3, 0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(idiom_scores(), st.integers(1, 12))
+def test_a_shorter_silence_never_has_less_room(score: Score, rows: int) -> None:
+    """The room shrinks as the silence must be longer, and an echo of no room changes nothing."""
+    assert free_rows(score, rows) >= free_rows(score, rows + 1)
+    assert with_echo(score, 1, 9, score.n_rows * 2 + 1).voices["P1"] == score.voices["P1"]
+
+
 @pytest.mark.parametrize(
     ("rows", "volume", "message"),
     [
@@ -266,3 +296,34 @@ def test_drums_out_of_range_are_refused(make, message: str) -> None:
     """Numbers out of range name the range."""
     with pytest.raises(ScoreError, match=f"^{re.escape(message)}$"):
         make()
+
+
+# Articulation.
+
+
+def struck(score: Score, voice: str = "P1") -> list[int]:
+    """Return the frames in which a note of a pulse is heard to begin: after silence, or louder by three and more."""
+    volume = channel_frames(drive(score))[voice]["volume"].tolist()
+    return [frame for frame, (a, b) in enumerate(pairwise([0, *volume])) if b and (not a or b - a >= STRUCK_AGAIN)]
+
+
+@pytest.mark.parametrize("level", range(1, 16))
+def test_quiet_repeated_notes_are_set_off(level: int) -> None:
+    """What counts is the volume that is played, the note's own taken in."""
+    even = Instrument("pulse", (15,))
+    plain = replace(pulses((Note(0, 60, volume=level),) * 4, (REST,) * 4), instruments=(even,))
+    assert struck(plain) == [0]
+    assert struck(articulate(plain)) == [0, 4, 8, 12]
+
+
+def test_a_louder_note_needs_no_gap() -> None:
+    """A note that begins louder by three than its predecessor ends is heard without a change."""
+    plain = replace(pulses((Note(0, 60, volume=9), Note(0, 60, volume=12)), (REST,) * 2), instruments=(Instrument("pulse", (15,)),))
+    assert struck(plain) == [0, 4]
+    assert articulate(plain) == plain
+
+
+def test_a_silent_note_is_not_set_off() -> None:
+    """Before a note of volume 0 there is nothing to be heard apart."""
+    plain = replace(pulses((Note(0, 60), Note(0, 60, volume=0)), (REST,) * 2), instruments=(Instrument("pulse", (15,)),))
+    assert articulate(plain) == plain

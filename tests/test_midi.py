@@ -1,22 +1,29 @@
-"""MIDI: notes exact in frames, seen by other libraries as we wrote them, and damaged files refused."""
+"""MIDI: every frame sounds as the driver plays it, other libraries see what we wrote, and damaged files are refused."""
 
 from __future__ import annotations
 
 import io
 import random
 import re
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
+from idiom_strategies import idiom_scores, one_note
+from midi_player import play
 from strategies import scores
 
+from nesasset.apu.state import channel_frames
+from nesasset.driver import drive
 from nesasset.errors import FormatError, NesassetError
 from nesasset.formats import midi
 from nesasset.formats.sounding import sounding_notes
-from nesasset.score import HOLD, REST, Instrument, Note, Score
+from nesasset.score import HOLD, REST, Instrument, Note, Score, Vibrato
+from nesasset.units import CPU_CLOCK_HZ, VOICES
 
 mido = pytest.importorskip("mido")
 
@@ -60,11 +67,11 @@ def described(data: bytes, folder: Path) -> midi.MidiInfo:
 
 
 @given(scores(provenance=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_every_frame_by_another_reader(score: Score) -> None:
     """Played by mido, the file has in each frame the note, volume and timbre of the score in every voice."""
     data = midi.encode(score)
-    ticks_per_frame, _ = midi._clock(score)
+    ticks_per_frame, _ = midi.frame_clock(score)
     for track, voice in enumerate(("P1", "P2", "TR", "NO"), start=1):
         heard = [(0, 0, 0)] * score.n_frames
         state = [0, 0, 0]
@@ -119,6 +126,138 @@ def test_sounding_notes_row_by_row(score: Score) -> None:
         assert found == expected
 
 
+def expected_frames(score: Score, voice: str) -> list[tuple[int, ...] | None]:
+    """Return for each frame period, volume and duty or mode as the driver's log has them, None for silence."""
+    state = channel_frames(drive(score))[voice]
+    volumes = state["on"] if voice == "TR" else state["volume"]
+    timbres = state.get("duty", state.get("mode", np.zeros_like(volumes)))
+    columns = (state["period"].tolist(), volumes.tolist(), timbres.tolist())
+    return [(period, volume, timbre) if volume else None for period, volume, timbre in zip(*columns, strict=True)]
+
+
+def is_settled(score: Score, voice: str) -> list[bool]:
+    """Return in which frames a first pass sounds as the driver's steady loop: not before a voice's first cell in the loop."""
+    settled = [True] * score.n_frames
+    if score.loop is not None:
+        start, end = score.loop
+        cells = enumerate(score.voices[voice][start:end], start=start)
+        row, delay = next(((row, getattr(cell, "delay", 0)) for row, cell in cells if cell is not HOLD), (end, 0))
+        first = score.row_frame(row) + delay
+        for frame in range(score.row_frame(start), first):
+            settled[frame] = False
+    return settled
+
+
+def timer(heard: Any, voice: str) -> float:
+    """Return the timer period of what is heard, as a broken number."""
+    hz = 440 * 2 ** ((heard.key + heard.cents / 100 - 69) / 12)
+    return CPU_CLOCK_HZ / ((32 if voice == "TR" else 16) * hz) - 1
+
+
+@given(idiom_scores().map(lambda score: replace(score, delays={})))
+@settings(max_examples=40, deadline=None)
+def test_every_frame_sounds_as_the_driver_plays_it(score: Score) -> None:
+    """By MIDI's rules pitch (within a timer step), volume, duty, mode and noise period of each frame are the driver's."""
+    data = midi.encode(score)
+    for track, voice in enumerate(VOICES, start=1):
+        frames, expected, settled = play(data, track), expected_frames(score, voice), is_settled(score, voice)
+        assert len(frames) == score.n_frames
+        for heard, wanted, counts in zip(frames, expected, settled, strict=False):  # the log ends with the loop
+            if not counts:
+                continue
+            assert (heard is None) == (wanted is None)
+            if heard is None or wanted is None:
+                continue
+            period, volume, timbre = wanted
+            assert heard.velocity == volume  # the triangle's is 1, as its state
+            if voice == "NO":
+                assert (16 - heard.key, heard.timbre) == (period, timbre)
+            else:
+                assert abs(timer(heard, voice) - period) < 1
+                assert voice == "TR" or heard.timbre == timbre
+
+
+@given(idiom_scores())
+@settings(max_examples=20, deadline=None)
+def test_common_players_hear_the_volumes(score: Score) -> None:
+    """For common players control change 11 is 8 times the volume in every frame, and a noise note has one key."""
+    plain, louder = midi.encode(score), midi.encode(score, general_midi=True)
+    for track, voice in enumerate(VOICES, start=1):
+        for heard, other in zip(play(louder, track), play(plain, track), strict=True):
+            assert (heard is None) == (other is None)
+            if heard is not None and other is not None:
+                assert voice == "TR" or heard.expression == 8 * other.velocity
+                assert voice == "NO" or heard[:2] == other[:2]
+
+
+def test_arpeggios_are_notes() -> None:
+    """A turning arpeggio is a note a frame, without a bend."""
+    heard = play(midi.encode(one_note(Instrument("pulse", arpeggio=(0, 4, 7), arpeggio_loop=0), 60, 5)), 1)
+    assert [(frame.key, frame.cents, frame.begins) for frame in heard if frame] == [
+        (60, 0, True),
+        (64, 0, True),
+        (67, 0, True),
+        (60, 0, True),
+        (64, 0, True),
+    ]
+
+
+def wheel_ranges(data: bytes, track: int) -> list[int]:
+    """Return the bend ranges that a track sets."""
+    return [m.value for _, m in messages(data, track) if m.type == "control_change" and m.control == 6]
+
+
+def test_a_vibrato_is_one_note_that_bends() -> None:
+    """A vibrato of half a semitone is one note, within the range that every player knows."""
+    data = midi.encode(one_note(Instrument("pulse", vibrato=Vibrato(2, 8, 50)), 60, 12))
+    heard = [frame for frame in play(data, 1) if frame]
+    assert [frame.begins for frame in heard] == [True] + [False] * 11
+    assert [round(frame.cents) for frame in heard[:9]] == [0, 0, 0, 35, 50, 35, 0, -35, -50]
+    assert wheel_ranges(data, 1) == [2]
+
+
+def test_slides_bend_as_far_as_players_go() -> None:
+    """An octave is one bent note under a range of 12; five octaves pass over notes that lie two octaves apart."""
+    voices = {
+        **dict.fromkeys(VOICES, (HOLD,) * 12),
+        "P1": (Note(0, 40), *(HOLD,) * 3, Note(0, 52, slide=4), *(HOLD,) * 7),
+    }
+    score = Score(voices, (Instrument("pulse"),), groove=(1,))
+    data = midi.encode(score)
+    heard = [frame for frame in play(data, 1) if frame]
+    assert wheel_ranges(data, 1) == [12]
+    assert [frame.begins for frame in heard] == [True, *[False] * 3, True, *[False] * 7]
+    assert [round(frame.cents) for frame in heard[4:9]] == [-1200, -900, -600, -300, 0]
+    voices["P1"] = (Note(0, 40), *(HOLD,) * 3, Note(0, 100, slide=6), *(HOLD,) * 7)
+    data = midi.encode(Score(voices, (Instrument("pulse"),), groove=(1,)))
+    heard = [frame for frame in play(data, 1) if frame]
+    assert wheel_ranges(data, 1) == [20]
+    assert [frame.key for frame in heard[4:11]] == [52, 52, 76, 76, 100, 100, 100]
+    assert [round(100 * frame.key + frame.cents) for frame in heard[4:11]] == [4000 + 1000 * step for step in range(7)]
+
+
+def test_a_loop_begins_with_its_own_bend() -> None:
+    """Where the loop starts the wheel is set anew: a player that jumps there keeps the bend of the loop's end."""
+    voices = {
+        **dict.fromkeys(VOICES, (HOLD,) * 8),
+        "P1": (Note(0, 60), *(HOLD,) * 3, Note(0, 62), HOLD, Note(0, 64, slide=9), HOLD),
+    }
+    score = Score(voices, (Instrument("pulse"),), groove=(1,), loop=(4, 8))
+    wheels = [(tick // 120, m.pitch) for tick, m in messages(midi.encode(score), 1) if m.type == "pitchwheel"]
+    assert (4, 8191) not in wheels
+    assert [frame for frame, _ in wheels] == [4, 6, 7]
+
+
+def test_voice_tracks_hold_no_text() -> None:
+    """What notes cannot say stands in the first track; names and notes are all that NES-MDB's tools find in the others."""
+    data = midi.encode(piece())
+    kinds = {message.type for track in range(1, 5) for _, message in messages(data, track)}
+    assert kinds <= {"track_name", "program_change", "control_change", "note_on", "note_off", "end_of_track"}
+    texts = [(tick // 20, message.text) for tick, message in messages(data, 0) if message.type == "text"]
+    assert [frame for frame, text in texts if text.startswith('["')] == [0, 96]
+    assert (0, '"title": "H\\u00f6hle",') in texts
+
+
 def test_tracks_and_events() -> None:
     """The pulse's track is named, has its program, duty, notes and volumes; volume 0 ends a note."""
     events = [(tick // 20, message) for tick, message in messages(midi.encode(piece()), 1)]
@@ -156,7 +295,7 @@ def test_the_tempo_is_the_musics(
 ) -> None:
     """Tempo and ticks follow from groove and beat, and the file lasts as long as the score."""
     score = piece(groove=groove)
-    assert midi._clock(score) == (ticks, frames_per_beat)
+    assert midi.frame_clock(score) == (ticks, frames_per_beat)
     info = described(midi.encode(score), tmp_path)
     assert info.tempo_bpm == pytest.approx(score.tempo_bpm, rel=1e-5)
     assert info.seconds == pytest.approx(score.n_frames / 60, rel=1e-5)
@@ -167,7 +306,7 @@ def test_a_groove_without_a_simple_beat_keeps_time(tmp_path: Path) -> None:
     generator = random.Random(5)
     long_groove = tuple(generator.randrange(1, 65) for _ in range(997))
     for score in (piece(groove=long_groove), piece(groove=(64,), beat_rows=256, bar_rows=256)):
-        ticks, beat = midi._clock(score)
+        ticks, beat = midi.frame_clock(score)
         assert beat.denominator == 1
         assert messages(midi.encode(score), 1)[-1][0] == score.n_frames * ticks
         assert described(midi.encode(score), tmp_path).seconds == pytest.approx(score.n_frames / 60, rel=3e-5)
@@ -207,8 +346,7 @@ def test_loop_marks(tmp_path: Path) -> None:
 def test_piece_that_ends_has_no_marks(tmp_path: Path) -> None:
     """Without a loop there is neither marker nor control 111."""
     data = midi.encode(piece(loop=None))
-    assert b"loop" not in data
-    assert not any(message.type == "control_change" for _, message in messages(data, 0))
+    assert not any(message.type in {"marker", "control_change"} for _, message in messages(data, 0))
     assert described(data, tmp_path).loop_seconds is None
 
 

@@ -74,8 +74,8 @@ def test_glitches_are_dropped():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda data: b"", "not a readable MIDI file"),
-        (lambda data: data[: len(data) // 2], "not a readable MIDI file|end mark|tracks"),
+        (lambda data: b"", r"song\.mid: the file is no MIDI file"),
+        (lambda data: data[: len(data) // 2], r"song\.mid: the MIDI file is cut off in track 1 of 5"),
         (lambda data: data.replace(b"p1", b"zz"), "tracks p1, p2, tr and no"),
         (lambda data: data.replace(bytes([0x56, 0x22]), bytes([0x01, 0xE0]), 1), "22050 ticks"),
     ],
@@ -86,6 +86,42 @@ def test_broken_and_foreign_files(tmp_path, change, message):
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(FormatError, match=message):
         load(path)
+
+
+def test_a_second_reader_finds_the_same(tmp_path):
+    """Folding mido's messages one by one gives the states that are read, whatever follows what at whatever sample."""
+    rng = np.random.default_rng(1)
+    voices = {}
+    for name in ("p1", "p2", "tr", "no"):
+        samples = np.cumsum(rng.integers(0, 900, 60))
+        kinds = [("on", 1 + int(rng.integers(16)), int(rng.integers(1, 16))) for _ in samples]
+        voices[name] = [
+            (int(sample), *kind) if rng.random() < 0.5 else (int(sample), str(rng.choice(["volume", "timbre"])), kind[2])
+            for sample, kind in zip(samples, kinds, strict=True)
+        ]
+        voices[name] += [(int(samples[-1]) + 5, "off", note) for note in range(1, 17)]
+    path = write(tmp_path / "song.mid", voices)
+    found = load(path).states
+    for track, (voice, states) in zip(mido.MidiFile(path).tracks[1:], found.items(), strict=True):
+        now, note, volume, timbre, expected = 0, 0, 0, 0, {}
+        for message in track:
+            now += message.time
+            if message.type == "control_change":
+                volume, timbre = (message.value, timbre) if message.control == 11 else (volume, message.value)
+            elif message.type == "note_on" and message.velocity:
+                note, volume = message.note, 15 if voice == "TR" else message.velocity
+            elif message.type == "note_on" and message.note == note:
+                note = 0
+            else:
+                continue
+            expected[now] = [note, volume if note else 0, timbre]
+        assert {int(sample): [int(value) for value in state] for sample, *state in states} == expected
+
+
+def test_changes_after_the_longest_song_are_not_looked_at(tmp_path):
+    """A file may count to thousands of years; what lies behind its own end is left out."""
+    path = write(tmp_path / "song.mid", {"p1": [(0, "on", 60, 9), *((n * 200_000_000, "volume", 3) for n in range(1, 16))]})
+    assert load(path).states["P1"].tolist() == [[0, 60, 9, 0]]
 
 
 def test_mutations_raise_only_our_error(tmp_path):

@@ -173,9 +173,10 @@ def array_pickle(shape: str = "(I1\nI4\nt", code: str = "u1", raw: str = "<\\x00
         (array_pickle().replace(b"F24", b"Fnan"), "rate must be between"),
         (array_pickle().replace(b"F24", b"I-" + b"9" * 400), "rate must be between"),
         (array_pickle().replace(b"I1838", b"I-1"), "length must be between"),
-        (b"(" * 200_000 + b"t" * 200_000 + b".", "must be a tuple of rate"),
+        (b"(" * 400 + b"t" * 400 + b".", "must be a tuple of rate"),
+        (b"(" * 200_000 + b"t" * 200_000 + b".", "more than 1000 opcodes"),
     ],
-    ids=range(20),
+    ids=range(21),
 )
 def test_broken_pickles(data: bytes, message: str, tmp_path: Path) -> None:
     """A damaged score is a FormatError that names the file and what is wrong."""

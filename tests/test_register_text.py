@@ -209,6 +209,7 @@ def test_frames_of_an_emulator_s_lines_are_the_renderer_s():
         ),
         (lambda text: "7 15 00\n9 15", "line 2 must have the columns cycle register value, not '9 15'"),
         (lambda text: "7 15 00\n5 15 00", "cycles must begin at 0 or later and never fall|time runs backwards"),
+        (lambda text: text + "12 4000 3F\n" * 32_768, "frame 12 has more than 32768 writes"),
         (lambda text: "7 15 00\n9 18 00", r"write 2 is to \$4018, which is no APU register"),
         (lambda text: "0" * (register_text.MAX_CHARACTERS + 1), "at most 16777216 characters, and it has 16777217"),
     ],

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pieces import Write, loop_score, make_log
 from strategies import scores
 
 from nesasset.apu.chip import run
 from nesasset.apu.filters import VOICINGS, apply
-from nesasset.apu.mixer import mix
+from nesasset.apu.mixer import TND_TRIM, mix, pulse_output, tnd_output
 from nesasset.apu.oscillators import Levels, levels_of
 from nesasset.apu.steps import LEAD, TAPS, add_steps
+from nesasset.apu.stream import GAIN
 from nesasset.apu.writes import time_writes, unroll
 from nesasset.audio import Audio
 from nesasset.driver import drive
-from nesasset.errors import AudioError, RegisterLogError
+from nesasset.errors import AudioError, OutputError, RegisterLogError
+from nesasset.formats import sound_stream
+from nesasset.formats.sound_stream import SoundStream
 from nesasset.register_log import RegisterLog
-from nesasset.render import play_loops, render
+from nesasset.render import STEM_GAIN, mix_stems, play_loops, render, render_stems, render_stream, stem_streams
 from nesasset.score import HOLD, REST, Instrument, Note, Score
+
+loops = importlib.import_module("nesasset.render.loop")
+streams = importlib.import_module("nesasset.render.stream")
 
 START: list[Write] = [(0, 0x4015, 0x0F), (0, 0x4017, 0x40), (0, 0x4001, 8), (0, 0x4005, 8)]
 
@@ -175,6 +185,163 @@ def test_a_loop_of_no_sample_is_refused() -> None:
     log = RegisterLog(np.zeros(0, int), np.zeros(0, np.uint16), np.zeros(0, np.uint8), 9, (2, 3), 10_000.0)
     with pytest.raises(AudioError, match="lasts less than one sample at 8000 Hz"):
         render(log, 8_000)
+
+
+def test_the_dmc_level_outlasts_the_seam() -> None:
+    """A level that the DMC keeps over the seam is no jump there: the loop begins where its own end left it."""
+    log = make_log([*START, (20, 0x4011, 100), (40, 0x4011, 100)], 90, (10, 90))
+    audio = render(log, 8_000, "raw")
+    assert not audio.samples[10 * 400 // 3 :].any()
+
+
+# Long loops.
+
+
+def any_log(seed: int, n_frames: int, loop: tuple[int, int] | None, **more) -> RegisterLog:
+    """Return writes without sense to every register, with their own cycles if the seed is odd."""
+    rng = np.random.default_rng(seed)
+    count = 2 * n_frames
+    frames = np.sort(rng.integers(0, n_frames, count))
+    addresses = rng.choice([*range(0x4000, 0x4014), 0x4015, 0x4017], count).astype(np.uint16)
+    cycles = np.sort(frames * 29_781 + rng.integers(0, 29_781, count)) if seed % 2 else None
+    values = rng.integers(0, 256, count).astype(np.uint8)
+    return RegisterLog(frames, addresses, values, n_frames, loop, cycles=cycles, memory=rng.bytes(500), **more)
+
+
+def held_and_streamed(monkeypatch, log: RegisterLog, **settings) -> tuple[Audio, Audio]:
+    held = render(log, 8_000, **settings)
+    monkeypatch.setattr(loops, "HELD_LOOP_SAMPLES", 0)
+    return held, render(log, 8_000, **settings)
+
+
+LONG_LOOPS = {
+    "music": lambda: drive(loop_score(3, bars=4, intro_bars=1)),
+    "no intro": lambda: drive(loop_score(4, bars=4)),
+    "anything": lambda: any_log(2, 400, (30, 380)),
+    "anything with cycles": lambda: any_log(3, 400, (30, 400)),
+    "a PAL console": lambda: any_log(4, 350, (1, 350), region="pal", frame_rate_hz=50.0),
+    "a held triangle": lambda: make_log([*START, (0, 0x4008, 0xFF), (0, 0x400A, 0x35), (0, 0x400B, 9)], 900, (100, 900)),
+}
+
+
+@pytest.mark.parametrize("name", LONG_LOOPS)
+def test_a_loop_made_in_pieces_is_the_loop_made_whole(name: str, monkeypatch) -> None:
+    """The steady state found from a loop's ends gives the samples of the one found from all of it."""
+    held, streamed = held_and_streamed(monkeypatch, LONG_LOOPS[name]())
+    assert streamed.loop == held.loop
+    assert np.array_equal(streamed.samples, held.samples)
+
+
+@pytest.mark.parametrize("voicing", ["raw", "nes"])
+def test_a_loop_made_in_pieces_has_every_voicing(voicing: str, monkeypatch) -> None:
+    """Filters with a long memory and filters in a row come to the same steady state from the loop's end."""
+    held, streamed = held_and_streamed(monkeypatch, drive(loop_score(6, bars=2, intro_bars=1)), voicing=voicing)
+    assert np.array_equal(streamed.samples, held.samples)
+
+
+def test_a_loop_made_in_pieces_has_single_channels(monkeypatch) -> None:
+    """Stems of a long loop are those of a short one."""
+    held, streamed = held_and_streamed(monkeypatch, drive(loop_score(7, bars=2, intro_bars=1)), channels=("TR",))
+    assert np.array_equal(streamed.samples, held.samples)
+
+
+@pytest.mark.parametrize("loop", [None, (0, 2400), (1200, 2400)])
+def test_a_stream_comes_in_small_blocks(loop: tuple[int, int] | None, monkeypatch) -> None:
+    """However long a log is, no block holds more than ten seconds, and together they are as long as the log."""
+    monkeypatch.setattr(loops, "HELD_LOOP_SAMPLES", 0)
+    stream = render_stream(make_log([*START, (0, 0x4000, 0xBF), (0, 0x4003, 8)], 2400, loop), 8_000)
+    sizes = [len(block) for block in stream.blocks()]
+    assert sum(sizes) == stream.n_samples == 320_000
+    assert max(sizes) <= 80_000
+
+
+@pytest.mark.parametrize("looping", [False, True])
+def test_memory_does_not_grow_with_the_length(looping: bool, monkeypatch) -> None:
+    """Twice as long a sound takes no more memory to make."""
+    monkeypatch.setattr(loops, "HELD_LOOP_SAMPLES", 0)
+    monkeypatch.setattr(streams, "_PIECE_S", 1)
+    peaks = []
+    for n_frames in (600, 1200):
+        log = make_log([*START, (0, 0x4000, 0xBF), (0, 0x4003, 8)], n_frames, (0, n_frames) if looping else None)
+        tracemalloc.start()
+        for _ in render_stream(log, 8_000).blocks():
+            pass
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_a_stream_can_be_made_again() -> None:
+    """Asking twice for the blocks gives the same sound twice."""
+    stream = render_stream(drive(loop_score(1, bars=1, intro_bars=1)), 8_000)
+    assert np.array_equal(sound_stream.hold(stream).samples, sound_stream.hold(stream).samples)
+
+
+# Stems.
+
+
+def linear_mix(log: RegisterLog, rate: int) -> NDArray[np.float64]:
+    """Return what the stems add up to before any rounding: every channel's own curve, all steps in one buffer."""
+    trace = run(time_writes(log))
+    curves = {
+        "P1": lambda level: pulse_output(level, 0),
+        "P2": lambda level: pulse_output(0, level),
+        "TR": lambda level: TND_TRIM * tnd_output(level / 2, 0, 0),
+        "NO": lambda level: TND_TRIM * tnd_output(0, level, 0),
+    }
+    n_samples = round(log.n_frames * rate / 60)
+    buffer = np.zeros(n_samples + 2 * TAPS)
+    for channel, curve in curves.items():
+        found = levels_of(trace[channel], channel)
+        outputs = np.rint(np.array([curve(level) for level in found.levels.tolist()]) * 2**20).astype(np.int64)
+        rest = round(curve(30) * 2**20) if channel == "TR" else 0
+        add_steps(buffer, found.cycles, np.diff(outputs, prepend=rest), rate / 1_789_773)
+    buffer[LEAD] += buffer[:LEAD].sum()
+    return apply(buffer[LEAD : LEAD + n_samples], VOICINGS["famicom"], rate, circular=False) * GAIN * 32_768 * STEM_GAIN
+
+
+def test_the_sum_of_the_stems_is_a_linear_mix() -> None:
+    """Stems add up to a mixer in which no channel weakens another, within half a step of 16 bits for each stem."""
+    score = drive(loop_score(3, bars=1))
+    # A frame of silence first: what rings before the first sample is none of this test's business.
+    log = replace(score, frames=score.frames + 1, n_frames=score.n_frames + 1, loop=None)
+    stems = render_stems(log, 16_000)
+    assert np.abs(mix_stems(stems).samples - linear_mix(log, 16_000)).max() <= len(stems) / 2 + 1e-3
+
+
+def test_stems_are_aligned_and_loop_alike() -> None:
+    """Every stem has length, rate and loop of the piece; the DMC has one only where a log writes to it."""
+    log = drive(loop_score(2, bars=1, intro_bars=1))
+    whole, stems = render(log, 8_000), render_stems(log, 8_000)
+    assert list(stems) == ["P1", "P2", "TR", "NO"]
+    assert {(len(stem.samples), stem.loop, stem.sample_rate_hz) for stem in stems.values()} == {
+        (len(whole.samples), whole.loop, 8_000)
+    }
+    assert list(stem_streams(make_log([*START, (1, 0x4011, 9)], 2))) == ["P1", "P2", "TR", "NO", "DM"]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_stems_mix_is_about_as_loud_as_the_chips(seed: int) -> None:
+    """The linear mix is quieter than the chip's by less than 1.2 dB, and never louder."""
+    log = drive(loop_score(seed, bars=1))
+    loud, linear = (float(np.std(audio.samples)) for audio in (render(log, 16_000), mix_stems(render_stems(log, 16_000))))
+    assert -1.2 < 20 * np.log10(linear / loud) <= 0
+
+
+def test_four_full_stems_do_not_clip() -> None:
+    """Four voices at full volume add up to no more than the chip's mixer makes of them."""
+    writes = [*START, (0, 0x4008, 0xFF), (0, 0x400A, 0xFF), (0, 0x400B, 9)]
+    for frame in range(0, 40, 4):
+        writes += [(frame, a, 0xBF) for a in (0x4000, 0x4004, 0x400C)] + [(frame, 0x400E, 9), (frame, 0x400F, 8)]
+        writes += [(frame, a, 0xFE) for a in (0x4002, 0x4006)] + [(frame, a, 8) for a in (0x4003, 0x4007)]
+    peak = int(np.abs(mix_stems(render_stems(make_log(writes, 40))).samples.astype(int)).max())
+    assert 0.4 * 32_767 < peak < 32_767
+
+
+def test_sums_beyond_16_bits_are_cut_off() -> None:
+    """Stems made too loud do not turn over where they are added."""
+    parts = [np.array([30_000, -30_000], dtype=np.int16)] * 2
+    assert sound_stream.sum_blocks(parts).tolist() == [32_767, -32_768]
 
 
 # Loudness.
@@ -376,3 +543,76 @@ def test_play_loops_names_a_bad_argument(loops: int, fade_s: float, sentence: st
     with pytest.raises(AudioError) as caught:
         play_loops(counted(), loops, fade_s)
     assert str(caught.value) == sentence
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(0, 30),
+    st.integers(1, 40),
+    st.integers(1, 30),
+    st.integers(0, 100),
+    st.lists(st.integers(1, 25), min_size=1, max_size=5),
+)
+def test_playing_out_a_stream_is_plain_repetition(start: int, length: int, loops: int, fade: int, sizes: list[int]) -> None:
+    """Blocks of any size, played out, are the samples that plain indexing gives, faded by the same curve."""
+    samples = np.random.default_rng(start).integers(-32_768, 32_768, start + length + 3).astype(np.int16)
+
+    def blocks() -> Iterator[NDArray[np.int16]]:
+        at = turn = 0
+        while at < len(samples):
+            yield samples[at : at + sizes[turn % len(sizes)]]
+            at, turn = at + sizes[turn % len(sizes)], turn + 1
+
+    stream = SoundStream(len(samples), 8_000, (start, length), blocks)
+    out = sound_stream.hold(sound_stream.play_out(stream, loops, fade / 8_000)).samples
+    at = np.arange(start + loops * length + fade)
+    expected = samples[np.where(at < start, at, start + (at - start) % length)].astype(float)
+    if fade:
+        expected[-fade:] *= (np.arange(fade, 0, -1) / fade) ** 2
+    assert np.array_equal(out, np.rint(expected))
+
+
+def test_a_loop_played_a_thousand_times_is_made_once(monkeypatch) -> None:
+    """Later passes are copies from a temporary file, not made and not held again."""
+    monkeypatch.setattr(sound_stream, "_SPOOL_BYTES", 100)
+    made = []
+
+    def blocks() -> Iterator[NDArray[np.int16]]:
+        made.append(1)
+        yield counted().samples
+
+    out = sound_stream.play_out(SoundStream(110, 8_000, (10, 100), blocks), 1000, 0.0)
+    played = list(out.blocks())
+    assert made == [1]
+    assert sum(map(len, played)) == out.n_samples == 100_010
+    assert np.array_equal(played[-1], counted().samples[10:])
+
+
+def test_a_full_disk_under_the_loop_is_one_sentence(monkeypatch) -> None:
+    """Where the loop cannot be kept for its later passes, a sentence says so."""
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sound_stream.tempfile, "SpooledTemporaryFile", full)
+    with pytest.raises(OutputError, match="cannot keep the loop in a temporary file: No space left on device; free"):
+        play_loops(counted(), 2, 0.0)
+
+
+def test_too_many_loops_are_refused() -> None:
+    """A sound of more than 27 hours is refused before anything is made."""
+    with pytest.raises(AudioError, match="5000000000 samples are too many, at most 4294967296: ask for fewer loops"):
+        sound_stream.play_out(SoundStream(5_000_000, 8_000, (0, 5_000_000), lambda: iter(())), 1000, 0.0)
+
+
+def test_more_than_can_be_held_is_streamed_or_refused(monkeypatch) -> None:
+    """A sound too long for memory is refused as `Audio` and named as a stream's affair."""
+    monkeypatch.setattr(streams, "MAX_HELD_SAMPLES", 1000)
+    monkeypatch.setattr(sound_stream, "MAX_HELD_SAMPLES", 1000)
+    log = make_log(START, 60)
+    with pytest.raises(AudioError, match="the log lasts 1 s, at most 0 s can be rendered at 8000 Hz and held; render_stream"):
+        render(log, 8_000)
+    with pytest.raises(AudioError, match="at most 1000 samples can be held, not 8000: write them as they come"):
+        sound_stream.hold(render_stream(log, 8_000))
+    with pytest.raises(AudioError, match="1110 samples are too many, at most 1000: ask for fewer loops"):
+        play_loops(counted(), 11, 0.0)

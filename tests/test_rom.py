@@ -95,8 +95,8 @@ def test_the_screen_lists_the_songs() -> None:
     for _ in range(5):
         machine.run_frame()
     lines = machine.lines()
-    assert (lines[2].strip(), lines[3].strip()) == ("CASTLE PACK", "JOSE")
-    assert lines[4] == "  " + "*" * 28
+    assert (lines[2].strip(), lines[4].strip()) == ("CASTLE PACK", "JOSE")
+    assert lines[5] == "  " + "*" * 28
     assert lines[6] == "  >*01 HOHLE"
     assert lines[8] == "    02 THE VERY LONG TITLE THA"
     assert lines[10] == "    03 X(Y)- ?"

@@ -120,7 +120,7 @@ def test_a_file_may_say_what_is_the_default() -> None:
         score_json.loads(broken(instruments=[entry, *others])) for entry in (instrument, instrument | plain)
     )
     assert first == second
-    assert score_json._token_to_cell("C-4/0+0v15~0", "", 1) == Note(0, 60)
+    assert score_json._token_to_cell("C-4/0+0v15~0", 1, "P1", 1) == Note(0, 60)
 
 
 def test_order_of_mappings_does_not_matter() -> None:
@@ -253,7 +253,8 @@ def test_broken_scores_name_the_place(changes: dict[str, Any], error: type[Nesas
         ('{"x": -Infinity}', "finite, not -Infinity"),
         ('{"x": 1e999}', "finite, not 1e999"),
         ('{"x": ' + "9" * 100_000 + "}", "at most 4000 digits"),
-        (" " * (score_json.MAX_BYTES + 1), "at most 16777216 bytes"),
+        ('{"x": -' + "9" * 4001 + "}", "at most 4000 digits"),
+        (" " * (score_json.MAX_BYTES + 1), "at most 8388608 bytes"),
     ],
     ids=lambda value: value[:20],
 )
@@ -276,7 +277,7 @@ def test_load_names_the_file(tmp_path: Path) -> None:
     ("data", "message"),
     [
         (b"\xff\xfe{\0}\0", "must be UTF-8 text, but byte 0 is not"),
-        (b" " * (score_json.MAX_BYTES + 1), "at most 16777216 bytes"),
+        (b" " * (score_json.MAX_BYTES + 1), "at most 8388608 bytes"),
     ],
     ids=["UTF-16", "large"],
 )
@@ -310,6 +311,18 @@ def test_bottomless_provenance_is_refused() -> None:
     provenance["self"] = provenance
     with pytest.raises(ScoreError, match="nested too deeply"):
         score_json.dumps(Score(SMALL.voices, SMALL.instruments, provenance=provenance))
+
+
+def test_provenance_has_a_bound() -> None:
+    """More values than anybody writes by hand are refused, written and read."""
+    provenance = {"a": [0] * (score_json.MAX_VALUES - 2)}  # with the object, its key and the list just as many
+    score = Score(SMALL.voices, SMALL.instruments, provenance=provenance)
+    with pytest.raises(ScoreError, match=r"^provenance must hold at most 65536 values; shorten it$"):
+        score_json.dumps(score)
+    with pytest.raises(ScoreError, match=r"^provenance must hold at most 65536 values; shorten it$"):
+        score_json.loads(broken(provenance=provenance))
+    provenance["a"].pop()
+    assert score_json.loads(score_json.dumps(score)) == score
 
 
 @pytest.mark.parametrize("score", [SMALL, MOVING], ids=["small", "moving"])

@@ -11,6 +11,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <float.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 #error "float64 arithmetic must not be wider than 64 bits: install without the extension"
 #endif
 
-/* One more clone of the innermost loop where the compiler and the C library can choose between clones at load time. */
+/* One more clone of plain loops where the compiler and the C library can choose between clones at load time. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__)
 #define CLONES __attribute__((target_clones("avx2", "default")))
 #else
@@ -30,7 +31,7 @@
 #define restrict __restrict
 #endif
 
-#define VERSION 1 /* extension.VERSION */
+#define VERSION 2 /* extension.VERSION */
 
 typedef int64_t i64;
 
@@ -76,32 +77,61 @@ static const Console PAL = {
     {33254, 41566}};
 static const Console *const CONSOLES[3] = {&NTSC, &PAL, &NTSC}; /* ntsc, pal, dendy */
 
-/* Sequences laid end to end: what is read at each step, and how many steps it is to the next change (0: none). */
+/* Sequences laid end to end, and where they change: `oscillators.Tables`. A short one is laid out for many rounds, so that
+   most segments read on in one piece. */
 
-enum { LONG = 32767, ORBITS = 353, PULSE_STEPS = 32, TRIANGLE_STEPS = 64, NOISE_STEPS = 2 * LONG };
-typedef struct { int offset, length; } Sequence;
+enum { LONG = 32767, ORBITS = 353, NOISE_STEPS = 2 * LONG, ROUNDS = 64, SHORT_STEPS = ROUNDS * 4 * 32 };
+typedef struct {
+    int offset, length; /* in steps */
+    int changes_offset, n_changes;
+} Sequence;
+
+typedef struct {
+    const Sequence *sequences;
+    int n_sequences;
+    const uint8_t *values;           /* of each step */
+    const uint16_t *changes_before;  /* of each step: changes at it or at an earlier one */
+    const uint16_t *changes;         /* steps whose value is not that of the step before */
+    const uint8_t *changed_values;   /* and their values */
+} Tables;
 
 static Sequence noise_sequences[ORBITS + 1];
-static uint8_t noise_values[NOISE_STEPS], noise_runs[NOISE_STEPS];
+static uint8_t noise_values[NOISE_STEPS], noise_changed_values[NOISE_STEPS];
+static uint16_t noise_before[NOISE_STEPS], noise_changes[NOISE_STEPS];
 static uint16_t noise_states[NOISE_STEPS]; /* LFSR */
 static uint16_t long_place[LONG + 1], short_sequence[LONG + 1], short_place[LONG + 1];
 static Sequence pulse_sequences[4], triangle_sequences[2];
-static uint8_t pulse_values[PULSE_STEPS], pulse_runs[PULSE_STEPS];
-static uint8_t triangle_values[TRIANGLE_STEPS], triangle_runs[TRIANGLE_STEPS];
+static uint8_t pulse_values[SHORT_STEPS], pulse_changed_values[SHORT_STEPS];
+static uint16_t pulse_before[SHORT_STEPS], pulse_changes[SHORT_STEPS];
+static uint8_t triangle_values[SHORT_STEPS], triangle_changed_values[SHORT_STEPS];
+static uint16_t triangle_before[SHORT_STEPS], triangle_changes[SHORT_STEPS];
+
+static const Tables PULSE_TABLES = {pulse_sequences, 4, pulse_values, pulse_before, pulse_changes, pulse_changed_values};
+static const Tables TRIANGLE_TABLES = {
+    triangle_sequences, 2, triangle_values, triangle_before, triangle_changes, triangle_changed_values};
+static const Tables NOISE_TABLES = {
+    noise_sequences, ORBITS + 1, noise_values, noise_before, noise_changes, noise_changed_values};
 
 static int next_state(int state, int mode) {
     int feedback = (state ^ state >> (mode ? 6 : 1)) & 1;
     return state >> 1 | feedback << 14;
 }
 
-static void find_runs(const Sequence *sequence, const uint8_t *values, uint8_t *runs) {
-    const uint8_t *v = values + sequence->offset;
-    int n = sequence->length;
-    for (int at = 0; at < n; at++) {
-        int run = 1;
-        while (run <= n && v[(at + run) % n] == v[at])
-            run++;
-        runs[sequence->offset + at] = (uint8_t)(run <= n ? run : 0);
+static void find_changes(
+    Sequence *sequences, int n, const uint8_t *values, uint16_t *before, uint16_t *changes, uint8_t *changed_values) {
+    int found = 0;
+    for (int i = 0; i < n; i++) {
+        Sequence *sequence = &sequences[i];
+        const uint8_t *v = values + sequence->offset;
+        sequence->changes_offset = found;
+        for (int at = 0; at < sequence->length; at++) {
+            if (v[at] != v[at ? at - 1 : sequence->length - 1]) {
+                changes[found] = (uint16_t)at;
+                changed_values[found++] = v[at];
+            }
+            before[sequence->offset + at] = (uint16_t)(found - sequence->changes_offset);
+        }
+        sequence->n_changes = found - sequence->changes_offset;
     }
 }
 
@@ -131,19 +161,21 @@ static void make_tables(void) {
     }
     for (at = 0; at < NOISE_STEPS; at++)
         noise_values[at] = (uint8_t)(1 - (noise_states[at] & 1));
-    for (int i = 0; i <= ORBITS; i++)
-        find_runs(&noise_sequences[i], noise_values, noise_runs);
+    find_changes(noise_sequences, ORBITS + 1, noise_values, noise_before, noise_changes, noise_changed_values);
     for (int i = 0; i < 4; i++) {
-        pulse_sequences[i].offset = 8 * i, pulse_sequences[i].length = 8;
-        memcpy(pulse_values + 8 * i, DUTIES[i], 8);
-        find_runs(&pulse_sequences[i], pulse_values, pulse_runs);
+        pulse_sequences[i].offset = ROUNDS * 8 * i, pulse_sequences[i].length = ROUNDS * 8;
+        for (int step = 0; step < ROUNDS * 8; step++)
+            pulse_values[ROUNDS * 8 * i + step] = DUTIES[i][step % 8];
     }
+    find_changes(pulse_sequences, 4, pulse_values, pulse_before, pulse_changes, pulse_changed_values);
     for (int i = 0; i < 2; i++) {
-        triangle_sequences[i].offset = 32 * i, triangle_sequences[i].length = 32;
-        for (int step = 0; step < 32; step++)
-            triangle_values[32 * i + step] = (uint8_t)(i ? 15 : 2 * (step < 16 ? 15 - step : step - 16));
-        find_runs(&triangle_sequences[i], triangle_values, triangle_runs);
+        triangle_sequences[i].offset = ROUNDS * 32 * i, triangle_sequences[i].length = ROUNDS * 32;
+        for (int at = 0; at < ROUNDS * 32; at++) {
+            int step = at % 32;
+            triangle_values[ROUNDS * 32 * i + at] = (uint8_t)(i ? 15 : 2 * (step < 16 ? 15 - step : step - 16));
+        }
     }
+    find_changes(triangle_sequences, 2, triangle_values, triangle_before, triangle_changes, triangle_changed_values);
 }
 
 /* Segments: `chip.Segments`, a row each. */
@@ -511,6 +543,7 @@ typedef struct {
     const uint16_t *addresses;
     const uint8_t *values;
     Py_ssize_t size;
+    i64 zero; /* what cycles count from */
 } Writes;
 
 static void run_chip(Chip *chip, const Writes *writes, const i64 *splits, Py_ssize_t n_splits, i64 end) {
@@ -518,7 +551,7 @@ static void run_chip(Chip *chip, const Writes *writes, const i64 *splits, Py_ssi
     Py_ssize_t ahead = 0;
     dmc_row(chip, 0);
     for (Py_ssize_t at = 0; at < writes->size; at++) {
-        i64 cycle = writes->cycles[at];
+        i64 cycle = writes->cycles[at] - writes->zero;
         for (; ahead < n_splits && splits[ahead] <= cycle; ahead++)
             split(chip, splits[ahead]);
         run_frame_counter(chip, cycle + 1);
@@ -570,263 +603,383 @@ static int state_is_sound(const State *s) {
 
 /* Level changes, mixing, band-limited steps. */
 
-typedef struct { double at; int level; } Event;
 typedef struct {
-    Event *events;
+    double *at;       /* an end mark follows the last one */
+    uint16_t *levels; /* times the channel's weight: what it adds to its group's number, see `mixer` */
     size_t size, room;
-    int level; /* after the last event */
+    int weight, level; /* weighted, after the last change */
     double last;
     int failed;
 } Events;
 
 /* Make room for more events and an end mark. */
 static int reserve(Events *found, double more) {
-    size_t wanted = found->size + (size_t)more + 1;
-    if (wanted <= found->room)
+    double wanted = (double)found->size + more + 1;
+    if (wanted <= (double)found->room)
         return 1;
-    size_t room = 2 * found->room > wanted ? 2 * found->room : wanted + 256;
-    Event *events = room < SIZE_MAX / sizeof(Event) ? realloc(found->events, room * sizeof(Event)) : NULL;
-    if (!events) {
-        found->failed = 1;
-        return 0;
+    if (wanted < (double)(SIZE_MAX / 32)) {
+        size_t room = (size_t)wanted + found->room + 256;
+        double *at = realloc(found->at, room * sizeof *at);
+        if (at)
+            found->at = at;
+        uint16_t *levels = realloc(found->levels, room * sizeof *levels);
+        if (levels)
+            found->levels = levels;
+        if (at && levels) {
+            found->room = room;
+            return 1;
+        }
     }
-    found->events = events, found->room = room;
-    return 1;
+    found->failed = 1;
+    return 0;
 }
 
 static void emit(Events *found, double at, int level) {
+    level *= found->weight;
     if (level == found->level)
         return;
     if (at < found->last)
         at = found->last;
     found->last = at;
     found->level = level;
-    found->events[found->size].at = at;
-    found->events[found->size++].level = level;
+    found->at[found->size] = at;
+    found->levels[found->size++] = (uint16_t)level;
 }
+
+/* Write the events of n changes in a row; none of them comes before the earliest moment. */
+CLONES static void write_changes(
+    double *restrict at, uint16_t *restrict levels, const uint16_t *restrict changes, const uint8_t *restrict values, int n,
+    double passed, double period, double base, double earliest, int amplitude) {
+    for (int i = 0; i < n; i++) {
+        double time = (changes[i] + passed) * period + base;
+        at[i] = time < earliest ? earliest : time;
+    }
+    for (int i = 0; i < n; i++)
+        levels[i] = (uint16_t)(values[i] * amplitude);
+}
+
+static int is_time(double value) { return value > -9e15 && value < 9e15; }
 
 /* Add the level changes of segments; 0 if a segment is none. */
 static int find_events(int channel, const Row *rows, size_t n_rows, Events *found) {
-    const Sequence *sequences = channel < 2 ? pulse_sequences : channel == 2 ? triangle_sequences : noise_sequences;
-    const uint8_t *all_values = channel < 2 ? pulse_values : channel == 2 ? triangle_values : noise_values;
-    const uint8_t *all_runs = channel < 2 ? pulse_runs : channel == 2 ? triangle_runs : noise_runs;
-    int n_sequences = channel < 2 ? 4 : channel == 2 ? 2 : ORBITS + 1;
+    const Tables *tables = channel < 2 ? &PULSE_TABLES : channel == 2 ? &TRIANGLE_TABLES : &NOISE_TABLES;
     for (const Row *row = rows; row < rows + n_rows; row++) {
         if (!(row->amplitude >= 0 && row->amplitude <= 127 && row->count >= 0 && row->count < 9e15 &&
-              row->sequence >= 0 && row->sequence < n_sequences && row->position >= 0))
+              row->sequence >= 0 && row->sequence < tables->n_sequences && row->position >= 0 &&
+              is_time(row->start) && is_time(row->first_tick) && row->period > 0 && is_time(row->period)))
             return 0;
         int amplitude = (int)row->amplitude;
-        if (!reserve(found, 1 + row->count))
+        if (!reserve(found, 1))
             return 0;
         if (channel == 4) {
             emit(found, row->start, amplitude);
             continue;
         }
-        const Sequence *sequence = &sequences[(int)row->sequence];
+        const Sequence *sequence = &tables->sequences[(int)row->sequence];
         if (row->position >= sequence->length || amplitude > 15)
             return 0;
-        const uint8_t *values = all_values + sequence->offset, *runs = all_runs + sequence->offset;
-        int step = (int)row->position;
+        int position = (int)row->position;
         if (channel == 2)
-            amplitude = 1;
-        emit(found, row->start, values[step] * amplitude);
-        if (!amplitude)
+            amplitude = 1; /* where it stands still it holds its level */
+        emit(found, row->start, tables->values[sequence->offset + position] * amplitude);
+        if (!amplitude || !sequence->n_changes)
             continue;
-        double base = row->first_tick - (row->position + 1) * row->period;
-        double at = row->position, last = row->position + row->count;
-        double period = row->period, latest = found->last;
-        int length = sequence->length, level = found->level;
-        Event *next = found->events + found->size;
-        for (int run; (run = runs[step]) != 0;) {
-            at += run;
-            if (at > last)
-                break;
-            step += run;
-            if (step >= length)
-                step -= length;
-            double time = at * period + base;
-            latest = time < latest ? latest : time;
-            level = values[step] * amplitude;
-            next->at = latest;
-            next->level = level;
-            next++;
+        /* Changes are numbered on for ever, round after round: those after the first position, up to the last one. */
+        const uint16_t *before = tables->changes_before + sequence->offset;
+        const uint16_t *changes = tables->changes + sequence->changes_offset;
+        const uint8_t *values = tables->changed_values + sequence->changes_offset;
+        i64 last = position + (i64)row->count, rounds = last / sequence->length;
+        i64 left = rounds * sequence->n_changes + before[last % sequence->length] - before[position];
+        if (!left)
+            continue;
+        if (!reserve(found, (double)left))
+            return 0;
+        double base = row->first_tick - (row->position + 1) * row->period, passed = 0, earliest = found->last;
+        for (int from = before[position]; left; from = 0, passed += sequence->length) {
+            int n = left < sequence->n_changes - from ? (int)left : sequence->n_changes - from;
+            write_changes(
+                found->at + found->size, found->levels + found->size, changes + from, values + from, n, passed, row->period,
+                base, earliest, amplitude * found->weight);
+            found->size += (size_t)n;
+            left -= n;
         }
-        found->size = (size_t)(next - found->events), found->last = latest, found->level = level;
+        found->last = found->at[found->size - 1], found->level = found->levels[found->size - 1];
     }
     if (!reserve(found, 0))
         return 0;
-    found->events[found->size].at = DBL_MAX; /* the end mark */
+    found->at[found->size] = DBL_MAX; /* the end mark */
     return 1;
 }
 
-enum { TAPS = 32, PHASES = 128, FRACTION_BITS = 12, PLACE_BITS = 19, BATCH = 128 };
+enum { TAPS = 32, PHASES = 128, FRACTION_BITS = 12, PLACE_BITS = 19, BATCH = 256 };
 
-/* Steps are looked up first and added a batch at a time: the innermost loop then waits for nothing. */
-typedef struct {
-    double *out;
-    size_t row; /* of taps and slopes */
-    double height, between;
-} Step;
-
+/* Steps are gathered first, then placed and added a batch at a time: no loop waits for another. */
 typedef struct {
     const int32_t *tables[2];
-    const double *taps, *slopes;
+    const double *taps;
     double *buffer;
     i64 buffer_size;
-    double scale, base;
-    i64 origin;
+    double scale, base, origin;
     int n_steps;
-    Step steps[BATCH];
+    double at[BATCH];
+    int32_t heights[BATCH];
+    /* of each step: its first sample, its row of taps, and the weights of that row and of the next */
+    int32_t first[BATCH], row[BATCH];
+    double weight[BATCH], next_weight[BATCH];
 } Mixer;
 
-CLONES static void add_batch(const Step *steps, int n_steps, const double *taps, const double *slopes) {
-    for (const Step *step = steps; step < steps + n_steps; step++) {
-        double *restrict out = step->out;
-        const double *restrict tap = taps + step->row, *restrict slope = slopes + step->row;
-        const double height = step->height, between_heights = step->between;
+/* Look up where each step of a batch lies; 0 if one of them lies outside the buffer. */
+CLONES static int place_steps(Mixer *m) {
+    const double unit = 1.0 / (1 << 20), fine = 1 << PLACE_BITS, fractions = 1 << FRACTION_BITS;
+    const double scale = m->scale, base = m->base, origin = m->origin * fine;
+    const double past = (double)(m->buffer_size - TAPS + 1) * fine;
+    const double *restrict at = m->at;
+    int n = m->n_steps;
+    double places[BATCH], outside = 0;
+    for (int i = 0; i < n; i++) {
+        double place = floor(((at[i] + base) * scale + 0.5) * fine) - origin;
+        place = place < 0 ? 0 : place;
+        outside += place < past ? 0.0 : 1.0;
+        places[i] = place;
+    }
+    if (outside > 0)
+        return 0;
+    for (int i = 0; i < n; i++) {
+        /* All whole numbers from here on, exact in float64. */
+        double first = (double)(int32_t)(places[i] * (1 / fine));
+        double within = places[i] - first * fine;
+        double phase = (double)(int32_t)(within * (1 / fractions));
+        double height = (double)m->heights[i], fraction = within - phase * fractions;
+        /* Rounded down: what is added makes it a rounding to the nearest, and positive. */
+        double next = (double)(int32_t)((height * fraction + fractions / 2) * (1 / fractions) + (1 << 22)) - (1 << 22);
+        m->first[i] = (int32_t)first, m->row[i] = (int32_t)phase * TAPS;
+        m->weight[i] = (height - next) * unit, m->next_weight[i] = next * unit;
+    }
+    return 1;
+}
+
+CLONES static void add_batch(const Mixer *m) {
+    for (int step = 0; step < m->n_steps; step++) {
+        double *restrict out = m->buffer + m->first[step];
+        const double *restrict taps = m->taps + m->row[step];
+        const double weight = m->weight[step], next_weight = m->next_weight[step];
         for (int i = 0; i < TAPS; i++)
-            out[i] += tap[i] * height + slope[i] * between_heights;
+            out[i] += taps[i] * weight + taps[TAPS + i] * next_weight;
     }
 }
 
-static void flush(Mixer *m) {
-    add_batch(m->steps, m->n_steps, m->taps, m->slopes);
+static int flush(Mixer *m) {
+    if (!place_steps(m))
+        return 0;
+    add_batch(m);
     m->n_steps = 0;
-}
-
-static int add_step(Mixer *m, double at, int height) {
-    double exact = ((at + m->base) * m->scale + 0.5) * (double)(1 << PLACE_BITS);
-    if (!(exact > -4e18 && exact < 4e18))
-        return 0;
-    i64 place = (i64)exact;
-    if ((double)place > exact)
-        place--;
-    if (place < m->origin * (1 << PLACE_BITS))
-        place = m->origin * (1 << PLACE_BITS);
-    i64 first = (place >> PLACE_BITS) - m->origin;
-    if (first < 0 || first + TAPS > m->buffer_size)
-        return 0;
-    int fraction = (int)(place & ((1 << FRACTION_BITS) - 1));
-    i64 between_heights = ((i64)height * fraction + (1 << (FRACTION_BITS - 1))) >> FRACTION_BITS;
-    const double unit = 1.0 / (1 << 20);
-    if (m->n_steps == BATCH)
-        flush(m);
-    Step *step = &m->steps[m->n_steps++];
-    step->out = m->buffer + first;
-    step->row = (size_t)(place >> FRACTION_BITS & (PHASES - 1)) * TAPS;
-    step->height = height * unit;
-    step->between = (double)between_heights * unit;
     return 1;
 }
 
-static int mix(Mixer *m, Events *parts, const int *before, const int *weights, int n_parts, int group) {
-    const int32_t *table = m->tables[group];
-    const Event *next[3];
+/* Whether two moments are the same: by their bits, which is quicker than asking whether neither is NaN. */
+static int same(const double *a, const double *b) {
+    uint64_t bits[2];
+    memcpy(bits, a, 8), memcpy(bits + 1, b, 8);
+    return bits[0] == bits[1];
+}
+
+static int mix(Mixer *m, const Events *parts, int n_parts, const int *before, const int32_t *table) {
+    size_t next[3];
     int levels[3], number = 0;
     for (int i = 0; i < n_parts; i++) {
-        next[i] = parts[i].events;
+        next[i] = 0;
         levels[i] = before[i];
-        number += before[i] * weights[i];
+        number += before[i];
     }
     int32_t output = table[number];
     for (;;) {
         /* Which channel comes first, and when another one comes. */
         int first = 0;
-        double limit = DBL_MAX;
+        double earliest = parts[0].at[next[0]], limit = DBL_MAX;
         for (int i = 1; i < n_parts; i++) {
-            double at = next[i]->at;
-            if (at < next[first]->at) {
-                limit = next[first]->at;
-                first = i;
-            } else if (at < limit) {
-                limit = at;
-            }
+            double at = parts[i].at[next[i]];
+            limit = at < earliest ? earliest : at < limit ? at : limit;
+            first = at < earliest ? i : first;
+            earliest = at < earliest ? at : earliest;
         }
-        double at = next[first]->at;
-        if (at == DBL_MAX)
-            return 1;
-        if (at < limit) {
-            const Event *event = next[first];
-            int weight = weights[first], level = levels[first];
-            for (; event->at < limit; event++) {
-                number += (event->level - level) * weight;
-                level = event->level;
-                if (event[1].at == event->at)
-                    continue;
-                int32_t height = table[number] - output;
-                if (height && !add_step(m, event->at, height))
-                    return 0;
-                output += height;
+        if (earliest == DBL_MAX)
+            return flush(m);
+        if (earliest < limit) {
+            const double *at = parts[first].at + next[first], *begin = at;
+            const uint16_t *level = parts[first].levels + next[first];
+            const int32_t *outputs = table + number - levels[first];
+            int n = m->n_steps;
+            for (; *at < limit; at++, level++) {
+                if (n == BATCH) {
+                    m->n_steps = n;
+                    if (!flush(m))
+                        return 0;
+                    n = 0;
+                }
+                int32_t now = outputs[*level];
+                int stays = !same(at, at + 1); /* of those in the same moment the last one counts */
+                m->at[n] = *at, m->heights[n] = now - output;
+                n += stays & (now != output);
+                output = stays ? now : output;
             }
-            next[first] = event, levels[first] = level;
+            m->n_steps = n;
+            next[first] += (size_t)(at - begin);
+            number += level[-1] - levels[first];
+            levels[first] = level[-1];
             continue;
         }
         for (int i = 0; i < n_parts; i++)
-            for (; next[i]->at == at; next[i]++) {
-                number += (next[i]->level - levels[i]) * weights[i];
-                levels[i] = next[i]->level;
+            for (; parts[i].at[next[i]] == earliest; next[i]++) {
+                number += parts[i].levels[next[i]] - levels[i];
+                levels[i] = parts[i].levels[next[i]];
             }
-        int32_t height = table[number] - output;
-        if (height && !add_step(m, at, height))
+        if (m->n_steps == BATCH && !flush(m))
             return 0;
+        int32_t height = table[number] - output;
+        m->at[m->n_steps] = earliest, m->heights[m->n_steps] = height;
+        m->n_steps += height != 0;
         output += height;
     }
 }
 
 /* Add the sound of segments; channels without rows keep their level. Returns NULL or what is wrong. */
-static const char *add_all(Mixer *m, const Row *const *rows, const size_t *n_rows, i64 *levels) {
+static const char *add_all(Mixer *m, Events *found, const Row *const *rows, const size_t *n_rows, i64 *levels) {
     static const int highest[5] = {15, 15, 30, 15, 127};
     static const int weights[5] = {1, 1, 1, 32, 512};
-    Events found[5];
     int before[5];
     const char *wrong = NULL;
-    memset(found, 0, sizeof found);
     for (int i = 0; i < 5; i++) {
         if (!between(levels[i], 0, highest[i]))
             return "a level is out of range";
-        before[i] = found[i].level = (int)levels[i];
+        found[i].weight = weights[i], found[i].size = 0;
+        before[i] = found[i].level = (int)levels[i] * weights[i];
         found[i].last = -DBL_MAX;
     }
     for (int i = 0; i < 5 && !wrong; i++)
         if (!find_events(i, rows[i], n_rows[i], &found[i]))
             wrong = found[i].failed ? "out of memory" : "a segment is out of range";
-    if (!wrong && !(mix(m, found, before, weights, 2, 0) && mix(m, found + 2, before + 2, weights + 2, 3, 1)))
+    if (!wrong && !(mix(m, found, 2, before, m->tables[0]) && mix(m, found + 2, 3, before + 2, m->tables[1])))
         wrong = "a step lies outside the buffer";
-    flush(m);
-    for (int i = 0; i < 5; i++) {
-        if (!wrong)
-            levels[i] = found[i].level;
-        free(found[i].events);
+    for (int i = 0; i < 5 && !wrong; i++)
+        levels[i] = found[i].level / weights[i];
+    return wrong;
+}
+
+static void free_events(Events *found) {
+    for (int i = 0; i < 5; i++)
+        free(found[i].at), free(found[i].levels);
+}
+
+/* Run a chip over writes and add its sound, a part after the other: what is known of a part stays in the cache. */
+static const char *play(Chip *chip, Mixer *m, const Writes *writes, i64 end, int mask, i64 *levels) {
+    enum { PART = 1 << 18 }; /* cycles, about 0.15 s */
+    Events found[5] = {{0}};
+    const char *wrong = NULL;
+    const double base = m->base;
+    Writes part = *writes;
+    const i64 *const last = writes->cycles + writes->size;
+    for (i64 from = 0, to; !wrong; from = to) {
+        const Row *rows[5];
+        size_t n_rows[5];
+        to = end - from > PART ? from + PART : end;
+        part.zero = from;
+        part.size = 0;
+        while (part.cycles + part.size < last && (to == end || part.cycles[part.size] < to))
+            part.size++;
+        run_chip(chip, &part, NULL, 0, to - from);
+        part.cycles += part.size, part.addresses += part.size, part.values += part.size;
+        if (chip->failed) {
+            wrong = "out of memory";
+            break;
+        }
+        for (int i = 0; i < 5; i++) {
+            rows[i] = chip->rows[i].rows, n_rows[i] = mask >> i & 1 ? chip->rows[i].size : 0;
+            chip->rows[i].size = 0;
+        }
+        memset(chip->starts, 0, sizeof chip->starts);
+        m->base = base + (double)from;
+        wrong = add_all(m, found, rows, n_rows, levels);
+        if (to == end)
+            break;
     }
+    free_events(found);
     return wrong;
 }
 
 /* Filters. */
 
-enum { BLOCK = 32 };
+enum { BLOCK = 32, LANES = 8 };
 
-static void run_stage(double *samples, Py_ssize_t size, const double *stage, double *kept) {
-    const double now = stage[0], before = stage[1], pole = stage[2];
-    double powers[BLOCK], late = kept[0], within = kept[1], carry = kept[2];
-    int used = (int)kept[3];
-    powers[0] = pole;
-    for (int i = 1; i < BLOCK; i++)
-        powers[i] = powers[i - 1] * pole;
+typedef struct {
+    double now, before, pole; /* `filters.coefficients` */
+    double powers[BLOCK];
+    double late, within, carry; /* `filters.at_rest` */
+    int used;
+} Stage;
+
+static double carried(double value) { return value > -0x1p-100 && value < 0x1p-100 ? 0.0 : value; }
+
+static void run_samples(Stage *s, double *samples, Py_ssize_t size) {
+    double late = s->late, within = s->within;
+    int used = s->used;
     for (Py_ssize_t at = 0; at < size; at++) {
-        double sample = samples[at], mixed = sample * now;
-        mixed += late * before;
+        double sample = samples[at], mixed = sample * s->now;
+        mixed += late * s->before;
         late = sample;
         if (used)
-            mixed += pole * within;
+            mixed += s->pole * within;
         within = mixed;
-        mixed += powers[used] * carry;
+        mixed += s->powers[used] * s->carry;
         samples[at] = mixed;
         if (++used == BLOCK) {
             used = 0;
-            carry = mixed > -0x1p-100 && mixed < 0x1p-100 ? 0.0 : mixed;
+            s->carry = carried(mixed);
         }
     }
-    kept[0] = late, kept[1] = used ? within : 0.0, kept[2] = carry, kept[3] = used;
+    s->late = late, s->within = within, s->used = used;
+}
+
+/* Blocks know nothing of each other but the carry: LANES of them go side by side, so that none waits for its last sum. */
+CLONES static void run_blocks(Stage *s, double *restrict samples) {
+    const double now = s->now, before = s->before, pole = s->pole, late = s->late;
+    double mixed[LANES * BLOCK];
+    s->late = samples[LANES * BLOCK - 1];
+    mixed[0] = samples[0] * now + late * before;
+    for (int i = 1; i < LANES * BLOCK; i++)
+        mixed[i] = samples[i] * now + samples[i - 1] * before;
+    for (int i = 1; i < BLOCK; i++)
+        for (int at = i; at < LANES * BLOCK; at += BLOCK)
+            mixed[at] += pole * mixed[at - 1];
+    for (int at = 0; at < LANES * BLOCK; at += BLOCK) {
+        const double carry = s->carry;
+        for (int i = 0; i < BLOCK; i++)
+            samples[at + i] = mixed[at + i] + s->powers[i] * carry;
+        s->carry = carried(samples[at + BLOCK - 1]);
+    }
+}
+
+static void run_stage(double *samples, Py_ssize_t size, const double *stage, double *kept) {
+    Stage s = {stage[0], stage[1], stage[2], {stage[2]}, kept[0], kept[1], kept[2], (int)kept[3]};
+    for (int i = 1; i < BLOCK; i++)
+        s.powers[i] = s.powers[i - 1] * s.pole;
+    Py_ssize_t at = s.used ? BLOCK - s.used : 0;
+    at = at < size ? at : size;
+    run_samples(&s, samples, at);
+    for (; size - at >= LANES * BLOCK; at += LANES * BLOCK)
+        run_blocks(&s, samples + at);
+    run_samples(&s, samples + at, size - at);
+    kept[0] = s.late, kept[1] = s.used ? s.within : 0.0, kept[2] = s.carry, kept[3] = s.used;
+}
+
+CLONES static void round_samples(const double *restrict from, double factor, int16_t *restrict to, Py_ssize_t size) {
+    /* Adding and taking away 1.5 * 2**52 rounds to the nearest whole number, halves to the even one. */
+    const double shift = 6755399441055744.0;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        double value = from[i] * factor;
+        value = value > 32767.0 ? 32767.0 : value;
+        value = value < -32768.0 ? -32768.0 : value;
+        to[i] = (int16_t)(int32_t)(value + shift - shift);
+    }
 }
 
 /* The module. */
@@ -888,7 +1041,7 @@ static PyObject *fast_advance(PyObject *self, PyObject *args) {
         goto done;
     }
     Chip chip;
-    Writes writes = {cycles.buf, addresses.buf, values.buf, values.len};
+    Writes writes = {cycles.buf, addresses.buf, values.buf, values.len, 0};
     start_chip(&chip, state.buf, region, &memory);
     Py_BEGIN_ALLOW_THREADS
     run_chip(&chip, &writes, splits.buf, splits.len / 8, end);
@@ -910,28 +1063,27 @@ done:
     return result;
 }
 
-typedef struct { Py_buffer pulse, tnd, taps, slopes, buffer, levels; } Shared;
+typedef struct { Py_buffer pulse, tnd, taps, buffer, levels; } Shared;
 
 static int make_mixer(Mixer *m, const Shared *shared, double scale, long long base, long long origin) {
     if (!has_size(&shared->pulse, 31 * 4, "the pulses' table") || !has_size(&shared->tnd, 65536 * 4, "the other table") ||
-        !has_size(&shared->taps, (PHASES + 1) * TAPS * 8, "taps") || !has_size(&shared->slopes, PHASES * TAPS * 8, "slopes") ||
-        !has_size(&shared->levels, 5 * 8, "levels"))
+        !has_size(&shared->taps, (PHASES + 1) * TAPS * 8, "taps") || !has_size(&shared->levels, 5 * 8, "levels"))
         return 0;
-    if (origin > (i64)1 << 42 || origin < -((i64)1 << 42)) {
-        PyErr_SetString(PyExc_ValueError, "origin out of range");
+    if (origin > (i64)1 << 42 || origin < -((i64)1 << 42) || shared->buffer.len / 8 > INT32_MAX) {
+        PyErr_SetString(PyExc_ValueError, "origin or size of the buffer out of range");
         return 0;
     }
     m->tables[0] = shared->pulse.buf, m->tables[1] = shared->tnd.buf;
-    m->taps = shared->taps.buf, m->slopes = shared->slopes.buf;
+    m->taps = shared->taps.buf;
     m->buffer = shared->buffer.buf, m->buffer_size = shared->buffer.len / 8;
-    m->scale = scale, m->base = (double)base, m->origin = origin;
+    m->scale = scale, m->base = (double)base, m->origin = (double)origin;
     m->n_steps = 0;
     return 1;
 }
 
 static void release_shared(Shared *shared) {
     PyBuffer_Release(&shared->pulse), PyBuffer_Release(&shared->tnd), PyBuffer_Release(&shared->taps);
-    PyBuffer_Release(&shared->slopes), PyBuffer_Release(&shared->buffer), PyBuffer_Release(&shared->levels);
+    PyBuffer_Release(&shared->buffer), PyBuffer_Release(&shared->levels);
 }
 
 static PyObject *finish(const char *wrong) {
@@ -954,8 +1106,8 @@ static PyObject *fast_add_rows(PyObject *self, PyObject *args) {
     Mixer mixer;
     (void)self;
     if (!PyArg_ParseTuple(
-            args, "OOOOOy*y*y*y*w*w*dLL", &parts[0], &parts[1], &parts[2], &parts[3], &parts[4], &shared.pulse, &shared.tnd,
-            &shared.taps, &shared.slopes, &shared.buffer, &shared.levels, &scale, &base, &origin))
+            args, "OOOOOy*y*y*w*w*dLL", &parts[0], &parts[1], &parts[2], &parts[3], &parts[4], &shared.pulse, &shared.tnd,
+            &shared.taps, &shared.buffer, &shared.levels, &scale, &base, &origin))
         return NULL;
     for (; held < 5; held++) {
         if (parts[held] == Py_None) {
@@ -968,8 +1120,10 @@ static PyObject *fast_add_rows(PyObject *self, PyObject *args) {
     }
     if (make_mixer(&mixer, &shared, scale, base, origin)) {
         const char *wrong;
+        Events found[5] = {{0}};
         Py_BEGIN_ALLOW_THREADS
-        wrong = add_all(&mixer, rows, n_rows, shared.levels.buf);
+        wrong = add_all(&mixer, found, rows, n_rows, shared.levels.buf);
+        free_events(found);
         Py_END_ALLOW_THREADS
         result = finish(wrong);
     }
@@ -991,23 +1145,16 @@ static PyObject *fast_play(PyObject *self, PyObject *args) {
     PyObject *result = NULL;
     (void)self;
     if (!PyArg_ParseTuple(
-            args, "w*y*y*y*Liy*iy*y*y*y*w*w*dLL", &state, &cycles, &addresses, &values, &end, &region, &memory, &mask,
-            &shared.pulse, &shared.tnd, &shared.taps, &shared.slopes, &shared.buffer, &shared.levels, &scale, &base, &origin))
+            args, "w*y*y*y*Liy*iy*y*y*w*w*dLL", &state, &cycles, &addresses, &values, &end, &region, &memory, &mask,
+            &shared.pulse, &shared.tnd, &shared.taps, &shared.buffer, &shared.levels, &scale, &base, &origin))
         return NULL;
     if (check_run(&state, &cycles, &addresses, &values, region, end) && make_mixer(&mixer, &shared, scale, base, origin)) {
         Chip chip;
-        Writes writes = {cycles.buf, addresses.buf, values.buf, values.len};
-        const char *wrong = "out of memory";
+        Writes writes = {cycles.buf, addresses.buf, values.buf, values.len, 0};
+        const char *wrong;
         start_chip(&chip, state.buf, region, &memory);
         Py_BEGIN_ALLOW_THREADS
-        run_chip(&chip, &writes, NULL, 0, end);
-        if (!chip.failed) {
-            const Row *rows[5];
-            size_t n_rows[5];
-            for (int i = 0; i < 5; i++)
-                rows[i] = chip.rows[i].rows, n_rows[i] = mask >> i & 1 ? chip.rows[i].size : 0;
-            wrong = add_all(&mixer, rows, n_rows, shared.levels.buf);
-        }
+        wrong = play(&chip, &mixer, &writes, end, mask, shared.levels.buf);
         Py_END_ALLOW_THREADS
         free_rows(&chip);
         result = finish(wrong);
@@ -1053,16 +1200,8 @@ static PyObject *fast_to_16_bits(PyObject *self, PyObject *args) {
         return NULL;
     Py_ssize_t size = samples.len / 8;
     if (has_size(&out, size * 2, "out")) {
-        const double *from = samples.buf;
-        int16_t *to = out.buf;
         Py_BEGIN_ALLOW_THREADS
-        for (Py_ssize_t i = 0; i < size; i++) {
-            double value = from[i] * factor;
-            value = value > 32767.0 ? 32767.0 : value < -32768.0 ? -32768.0 : value;
-            /* Adding and taking away 1.5 * 2**52 rounds to the nearest whole number, halves to the even one. */
-            volatile double shifted = value + 6755399441055744.0;
-            to[i] = (int16_t)(shifted - 6755399441055744.0);
-        }
+        round_samples(samples.buf, factor, out.buf, size);
         Py_END_ALLOW_THREADS
         result = finish(NULL);
     }

@@ -12,7 +12,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-VERSION = 1  # of the functions' arguments and of the chip's state; a compiled file of another version is left alone
+VERSION = 2  # of the functions' arguments and of the chip's state; a compiled file of another version is left alone
 
 
 @lru_cache(maxsize=1)

@@ -42,7 +42,7 @@ MAX_STREAM: Final = 2**40  # samples
 LATENCY: Final = TAPS // 2
 """Samples by which a player is late: a band-limited step begins before it happens."""
 
-_WINDOW_S: Final = 0.3  # how much is worked on at a time: memory does not grow with the piece
+_WINDOW_S: Final = 1.0  # how much is worked on at a time: memory does not grow with the piece
 _MAGIC: Final = b"2A03"
 _VERSION: Final = 1
 # Sample rate, frame rate, gain, trim, then bit masks and indices: channels, voicing, region; then the frame.
@@ -67,17 +67,18 @@ def check_settings(sample_rate_hz: int, voicing: str, gain: float, channels: Col
         )
 
 
-def to_16_bits(sound: NDArray[np.float64], gain: float) -> NDArray[np.int16]:
-    """Round a sound of the mixer's range to samples; the sound is used up."""
+def to_16_bits(sound: NDArray[np.float64], gain: float, out: NDArray[np.int16] | None = None) -> NDArray[np.int16]:
+    """Round a sound of the mixer's range to samples, in an array of that size or a new one; the sound is used up."""
+    samples = np.empty(len(sound), dtype=np.int16) if out is None else out
     factor = GAIN * FULL_SCALE * gain
     if (fast := extension.fast()) is not None:
-        samples = np.empty(len(sound), dtype=np.int16)
         fast.to_16_bits(sound, factor, samples)
         return samples
     sound *= factor
     np.rint(sound, out=sound)
     np.clip(sound, -FULL_SCALE, FULL_SCALE - 1, out=sound)
-    return sound.astype(np.int16)
+    samples[...] = sound
+    return samples
 
 
 class Player:
@@ -165,22 +166,29 @@ class Player:
         if self._sample(self.frame + piece.n_frames) > MAX_STREAM:
             raise AudioError(f"a player plays at most {MAX_STREAM} samples, make a new one")
         cycles = write_cycles(piece, self.frame)
-        addresses, values = piece.addresses.astype(np.uint16), piece.values.astype(np.uint8)
-        first_cycle = self._cycle(self.frame)
+        addresses = piece.addresses.astype(np.uint16, copy=False)
+        values = piece.values.astype(np.uint8, copy=False)
+        first_cycle, first_sample = self._cycle(self.frame), self._sample(self.frame)
         window = max(1, int(self.frame_rate_hz * _WINDOW_S))
-        last, lower, parts = self.frame + piece.n_frames, 0, []
+        last, lower = self.frame + piece.n_frames, 0
+        samples = np.empty(self._sample(last) - first_sample, dtype=np.int16)
+        start, at = first_cycle, 0
         while self.frame < last:
             end_frame = min(last, self.frame + window)
-            start, end = self._cycle(self.frame), self._cycle(end_frame)
-            upper = int(np.searchsorted(cycles, end - first_cycle))
+            end, end_at = self._cycle(end_frame), self._sample(end_frame) - first_sample
+            upper = int(cycles.searchsorted(end - first_cycle))
             inside = slice(lower, upper)
-            passed = start - first_cycle
             writes = Writes(
-                cycles[inside] - passed, addresses[inside], values[inside], (0, end - start), self.region, piece.memory
+                cycles[inside] - (start - first_cycle),
+                addresses[inside],
+                values[inside],
+                (0, end - start),
+                self.region,
+                piece.memory,
             )
-            parts.append(self._play(writes, start, end_frame))
-            lower = upper
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            self._play(writes, start, first_sample + at, samples[at:end_at])
+            self.frame, start, at, lower = end_frame, end, end_at, upper
+        return samples
 
     def flush(self) -> NDArray[np.int16]:
         """Return the LATENCY samples that would follow if nothing changed any more; the player itself stays as it is."""
@@ -188,9 +196,9 @@ class Player:
         filters.run(sound, self._stages, state)
         return to_16_bits(sound, self.gain)
 
-    def _play(self, writes: Writes, start: int, end_frame: int) -> NDArray[np.int16]:
-        first_sample, end_sample = self._sample(self.frame), self._sample(end_frame)
-        size = end_sample - first_sample
+    def _play(self, writes: Writes, start: int, first_sample: int, out: NDArray[np.int16]) -> None:
+        """Play the writes of some whole frames, which begin at a cycle and a sample, into what these last."""
+        size = len(out)
         buffer = np.zeros(size + _TAIL)
         buffer[:_TAIL] = self._tail
         synthesis.play(
@@ -205,10 +213,9 @@ class Player:
             tnd_trim=self.tnd_trim,
         )
         self._tail[:] = buffer[size:]
-        self.frame = end_frame
         sound = buffer[:size]
         filters.run(sound, self._stages, self._filters)
-        return to_16_bits(sound, self.gain)
+        to_16_bits(sound, self.gain, out)
 
     def _cycle(self, frame: int) -> int:
         return round(frame * self._clock_hz / self.frame_rate_hz)

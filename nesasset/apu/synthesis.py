@@ -7,6 +7,7 @@ implementations, with the same result to the last bit.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,7 @@ from nesasset.apu import chip, extension
 from nesasset.apu.chip import CHANNELS, Segments
 from nesasset.apu.mixer import TND_TRIM, mix, mixed_level, output_tables
 from nesasset.apu.oscillators import TRIANGLE_SCALE, Levels, levels_of
-from nesasset.apu.steps import add_steps, kernel, slopes
+from nesasset.apu.steps import add_steps, kernel
 from nesasset.apu.tables import CONSOLES
 from nesasset.apu.writes import Writes
 
@@ -99,7 +100,6 @@ def play(
         chosen = {name: segments[name] for name in CHANNELS if name in channels}
         add_segments(buffer, chosen, levels, scale, base_cycle, origin, tnd_trim)
         return
-    mask = sum(1 << number for number, name in enumerate(CHANNELS) if name in channels)
     end, region = writes.marks[-1], _REGIONS.index(writes.region)
     fast.play(
         state,
@@ -107,7 +107,7 @@ def play(
         end,
         region,
         writes.memory,
-        mask,
+        _mask(tuple(channels)),
         *_shared(tnd_trim),
         buffer,
         levels,
@@ -115,6 +115,11 @@ def play(
         base_cycle,
         origin,
     )
+
+
+@lru_cache(maxsize=32)
+def _mask(channels: tuple[str, ...]) -> int:
+    return sum(1 << number for number, name in enumerate(CHANNELS) if name in channels)
 
 
 def _columns(writes: Writes) -> tuple[NDArray[np.int64], NDArray[np.uint16], NDArray[np.uint8]]:
@@ -125,8 +130,9 @@ def _columns(writes: Writes) -> tuple[NDArray[np.int64], NDArray[np.uint16], NDA
     )
 
 
-def _shared(tnd_trim: float) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
-    return (*output_tables(tnd_trim), kernel(), slopes())
+@lru_cache(maxsize=4)
+def _shared(tnd_trim: float) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
+    return (*output_tables(tnd_trim), kernel())
 
 
 def _segments(rows: bytes, end: int) -> Segments:

@@ -76,6 +76,10 @@ def write_cycles(log: RegisterLog, first_frame: int = 0) -> NDArray[np.int64]:
             cycles = np.clip(cycles, low, high)
         return cycles
     start = int(frame_cycles(first_frame, log.frame_rate_hz, clock_hz))
+    if log.n_frames == 1:  # as below, but quick: players play frame by frame
+        length = int(frame_cycles(first_frame + 1, log.frame_rate_hz, clock_hz)) - start
+        spaced = min(WRITE_SPACING_CYCLES, length // (len(frames) + 1))
+        return np.arange(len(frames), dtype=np.int64) * spaced
     starts, next_starts = (
         frame_cycles(edge, log.frame_rate_hz, clock_hz) - start
         for edge in (frames + first_frame, frames + first_frame + 1)

@@ -16,7 +16,7 @@ from nesasset.formats import files, score_json
 from nesasset.score import Note, Score
 from nesasset.units import VOICE_NAMES, VOICES, pitch_to_name
 
-_MAX_JSON_BYTES: Final = 64 * 1024 * 1024  # pack.json of a thousand tracks has about 2 MB
+_MAX_JSON_BYTES: Final = score_json.MAX_BYTES  # pack.json of a thousand tracks has about 2 MB
 _MAX_FILE_BYTES: Final = 512 * 1024 * 1024
 
 
@@ -41,7 +41,8 @@ def file_facts(path: str | Path) -> dict[str, Any]:
 def _json_facts(path: Path) -> dict[str, Any]:
     data = files.read_bytes(path, _MAX_JSON_BYTES)
     try:
-        value = json.loads(data)
+        with files.collector_paused():
+            value = json.loads(data)
     except (ValueError, RecursionError):
         value = None  # the score reader says better what is wrong
     kind = value.get("format") if isinstance(value, dict) else None

@@ -82,6 +82,7 @@ class Wishes(_Table):
     guidance: Annotated[float, AfterValidator(_control("guidance"))] | None = None
     candidates: Annotated[int, AfterValidator(_control("candidates"))] | None = None
     temperature: Annotated[float, AfterValidator(_control("temperature"))] | None = None
+    ornaments: bool | None = None
 
 
 class Track(Wishes):

@@ -40,9 +40,10 @@ def wish_options(command: Callable[..., object]) -> Callable[..., object]:
 @click.argument("theme")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same theme, seed and controls: same piece. --seed 7")
 @wish_options
+@click.option("--plain", is_flag=True, help="Leave out what drivers add: duty sequences, vibrato, echo. --plain")
 @click.option("-o", "output", required=True, metavar="FILE.json", help="Where the score goes; - is standard output. -o castle.json")
 @JSON_OPTION
-def command(theme: str, seed: int, output: str, as_json: bool, **wishes: Any) -> None:
+def command(theme: str, seed: int, plain: bool, output: str, as_json: bool, **wishes: Any) -> None:
     """Compose a piece for THEME and save its score.
 
     A piece whose loop fails its certificate is composed anew with the next seed of its sequence, as in a build.
@@ -54,7 +55,7 @@ def command(theme: str, seed: int, output: str, as_json: bool, **wishes: Any) ->
 
     wanted = find_theme(theme)
     check_seed(seed)
-    controls = Controls(**wishes)
+    controls = Controls(**wishes, ornaments=False if plain else None)
     if output == "-" and as_json:
         raise click.UsageError("-o - prints the score on standard output, so --json cannot print there too")
     if output != "-" and not output.lower().endswith(".json"):

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, Final
 
 import click
 
 import nesasset
 from nesasset.commands._shared import JSON_OPTION, print_facts, print_json, print_table
-from nesasset.errors import NesassetError
+from nesasset.commands._sources import suffix_of
+from nesasset.errors import FormatError, NesassetError
+
+_MAX_TEXT_BYTES: Final = 16 * 1024 * 1024  # of a tracker's text
 
 
 @click.command("info")
@@ -22,7 +28,7 @@ from nesasset.errors import NesassetError
 def command(context: click.Context, path: str | None, system: bool, as_json: bool) -> None:
     """Say what a file holds.
 
-    FILE is a score, a track's sidecar, pack.json, WAV, OGG, FLAC, MIDI or a model. A score is played and certified; the files that a sidecar or pack.json lists are compared with their SHA-256.
+    FILE is a score, a track's sidecar, pack.json, WAV, OGG, FLAC, MIDI, VGM or VGZ, NSF, .nes, a register log (.log), FamiTracker or FamiStudio text (.ftm.txt, .fms.txt) or a model. A score is played and certified; the files that a sidecar or pack.json lists are compared with their SHA-256.
 
     Example: nesasset info pack/castle.track.json
     """
@@ -33,9 +39,7 @@ def command(context: click.Context, path: str | None, system: bool, as_json: boo
     if path is None:
         facts = _system_facts()
     else:
-        from nesasset.build.facts import file_facts
-
-        facts = file_facts(path)
+        facts = _file_facts(path)
     if as_json:
         print_json(facts)
         return
@@ -56,6 +60,12 @@ def command(context: click.Context, path: str | None, system: bool, as_json: boo
                 for check in certificate["checks"]
             ),
         )
+    elif facts.get("kind") == "nsf" and facts["tracks"]:
+        click.echo()
+        print_table(
+            ("song", "title", "seconds"),
+            ((track["number"], track["title"], _number(track["seconds"])) for track in facts["tracks"]),
+        )
     elif facts.get("kind") == "pack":
         click.echo()
         print_table(
@@ -72,6 +82,113 @@ def command(context: click.Context, path: str | None, system: bool, as_json: boo
                 for track in facts["tracks"]
             ),
         )
+
+
+def _file_facts(path: str) -> dict[str, Any]:
+    """Return what a file holds, as JSON values; its suffix says who reads it."""
+    suffix = suffix_of(path, tuple(_READERS))
+    if suffix is None:
+        raise FormatError(f"cannot tell what {path!r} is: the suffix must be one of {', '.join(_READERS)}")
+    return {"file": Path(path).name, **_READERS[suffix](path)}
+
+
+def _built_facts(path: str) -> dict[str, Any]:
+    from nesasset.build.facts import file_facts
+
+    return file_facts(path)
+
+
+def _vgm_facts(path: str) -> dict[str, Any]:
+    from nesasset.formats import vgm
+
+    info = vgm.describe(path)
+    loop = None if info.loop is None else {"start": info.loop[0], "length": info.loop[1], "end": sum(info.loop)}
+    return {"kind": "vgm", **asdict(info), "seconds": f"{info.seconds:.9f}", "loop": loop}
+
+
+def _nsf_facts(path: str) -> dict[str, Any]:
+    from nesasset.formats import nsf
+
+    facts = asdict(nsf.describe(path))
+    titles, seconds = facts.pop("titles"), facts.pop("seconds")
+    songs = zip_longest(range(1, max(len(titles), len(seconds)) + 1), titles, seconds)
+    return {
+        "kind": "nsf",
+        **facts,
+        "tracks": [{"number": number, "title": title or "", "seconds": time} for number, title, time in songs],
+    }
+
+
+def _rom_facts(path: str) -> dict[str, Any]:
+    from nesasset.formats import rom
+
+    return {"kind": "rom", **asdict(rom.describe(path))}
+
+
+def _log_facts(path: str) -> dict[str, Any]:
+    from nesasset.formats import register_text
+
+    info = register_text.describe(path)
+    loop = None if info.loop is None else {"start": info.loop[0], "end": info.loop[1]}
+    return {"kind": "log", **asdict(info), "seconds": f"{info.seconds:.9f}", "loop": loop}
+
+
+def _famitracker_facts(path: str) -> dict[str, Any]:
+    """Return what the reader makes of the first track, and how much of everything the file has."""
+    from nesasset.formats import famitracker
+
+    score, left_out = famitracker.load(path)
+    words = [word.upper() for word in _first_words(_text(path))]
+    return {
+        "kind": "famitracker",
+        "title": score.title,
+        "tracks": words.count("TRACK"),
+        "patterns": words.count("PATTERN"),
+        "instruments": sum(word.startswith("INST") for word in words),
+        "rows": score.n_rows,
+        "tempo_bpm": round(score.tempo_bpm, 6),
+        "loop": None if score.loop is None else {"start": score.loop[0], "end": score.loop[1]},
+        "left_out": list(left_out),
+    }
+
+
+def _famistudio_facts(path: str) -> dict[str, Any]:
+    """Return the project's name and how many songs, patterns and instruments it has: FamiStudio text is only written here."""
+    text = _text(path)
+    words = _first_words(text)
+    if words[:1] != ["Project"] or "Song" not in words:
+        raise FormatError(f"{path}: the file is no FamiStudio text: it must begin with 'Project' and have a 'Song'")
+    _, _, name = text.lstrip().partition("\n")[0].partition(' Name="')
+    return {
+        "kind": "famistudio",
+        "title": name.replace('""', "\0").partition('"')[0].replace("\0", '"'),
+        "tracks": words.count("Song"),
+        "patterns": words.count("Pattern"),
+        "instruments": words.count("Instrument"),
+    }
+
+
+def _text(path: str) -> str:
+    from nesasset.formats import files
+
+    return files.read_bytes(path, _MAX_TEXT_BYTES).decode("utf-8-sig", "replace")
+
+
+def _first_words(text: str) -> list[str]:
+    """Return the first word of each line that has any."""
+    return [words[0] for words in (line.split(None, 1) for line in text.split("\n")) if words]
+
+
+_READERS: Final[dict[str, Callable[[str], dict[str, Any]]]] = {
+    **dict.fromkeys((".json", ".wav", ".ogg", ".flac", ".mid", ".onnx"), _built_facts),
+    ".vgm": _vgm_facts,
+    ".vgz": _vgm_facts,
+    ".nsf": _nsf_facts,
+    ".nes": _rom_facts,
+    ".log": _log_facts,
+    ".ftm.txt": _famitracker_facts,
+    ".fms.txt": _famistudio_facts,
+}
 
 
 def _system_facts() -> dict[str, Any]:
@@ -121,7 +238,7 @@ def _why_no_extension() -> str | None:
 def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
     """Yield names and plain values, nested names joined by dots; what has a table of its own is left out."""
     for name, value in facts.items():
-        if not prefix and (name == "certificate" or (name == "tracks" and facts["kind"] == "pack")):
+        if not prefix and (name == "certificate" or (name == "tracks" and facts["kind"] in {"pack", "nsf"})):
             continue
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")

@@ -58,7 +58,7 @@ def compose(theme: str, seed: int = 0, controls: Controls | None = None, model: 
     check_seed(seed)
     model = model or default_model()
     request = resolve(wanted, seed, controls, model.sidecar["sampling"])
-    told = [item for item in sorted(controls.to_json().items()) if item[0] != "candidates"]
+    told = [item for item in sorted(controls.to_json().items()) if item[0] not in ("candidates", "ornaments")]
     for attempt in range(ATTEMPTS):
         words = (wanted.name, seed, told, attempt)
         plan = draw_plan(model.plans, _harmony(model), request, generator(("plan", *words)))
@@ -82,7 +82,7 @@ def compose(theme: str, seed: int = 0, controls: Controls | None = None, model: 
         "pulse": np.array(model.sidecar["pulse_shapes"], dtype=np.int64),
         "noise": np.array(model.sidecar["noise_shapes"], dtype=np.int64),
     }
-    return to_score(best, request, shapes, provenance)
+    return to_score(best, request, shapes, provenance, ornaments=controls.ornaments is not False)
 
 
 @lru_cache(maxsize=4)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nesasset.articulation import articulate
 from nesasset.compose.key import find_key, pitch_class_weights
+from nesasset.compose.ornament import find_idioms, ornament
 from nesasset.compose.plan import plan_to_json
 from nesasset.compose.request import BEAT_ROWS, Request
 from nesasset.compose.writer import Draft
@@ -58,6 +59,8 @@ def to_score(
     request: Request,
     shapes: Mapping[str, NDArray[np.integer]],
     provenance: Mapping[str, Any],
+    *,
+    ornaments: bool = True,
 ) -> Score:
     """Turn a draft into a score.
 
@@ -65,7 +68,8 @@ def to_score(
         draft: Rows and the plan they follow.
         request: What was asked for: tempo, key, loop.
         shapes: The model's volume shapes, "pulse" and "noise".
-        provenance: Goes into the score, with the key that was found.
+        provenance: Goes into the score, with the key that was found; its "model" names the file of idioms.
+        ornaments: Whether the piece is played as a sound driver would play it; see compose/ornament.py.
     """
     cells, slots = draft.cells.copy(), draft.slots
     home = draft.plan.home * draft.plan.bar_rows
@@ -74,6 +78,7 @@ def to_score(
     shift, key = shift_for(cells, None if request.wishes.chords else request.tonic)  # chords are where they were asked for
     instruments: list[Instrument] = [Instrument("triangle", name="triangle")]
     numbers: dict[tuple[str, int], int] = {}
+    palette: dict[int, tuple[int, int, int]] = {}
     voices: dict[str, tuple[Cell, ...]] = {}
     for column, voice in enumerate(VOICES):
         part: list[Cell] = []
@@ -89,6 +94,7 @@ def to_score(
                 slot = int(slots[row, _SLOT_COLUMN[voice]])
                 if (kind, slot) not in numbers:
                     numbers[kind, slot] = len(instruments)
+                    palette[len(instruments)] = _palette_entry(kind, slot, draft)[:3]
                     instruments.append(_instrument(kind, slot, draft, shapes))
                 pitch = None if voice == "NO" else _in_range(id_to_pitch(cell) + shift, voice)
                 part.append(Note(numbers[kind, slot], pitch))
@@ -105,6 +111,9 @@ def to_score(
         theme=request.theme,
         provenance={**provenance, **plan_to_json(draft.plan, shift), "key": f"{tonic} {key[1]}"},
     )
+    idioms = find_idioms(provenance.get("model"), shapes) if ornaments else None
+    if idioms is not None:
+        score = ornament(score, palette, idioms, request.seed)
     return articulate(score)
 
 
@@ -118,9 +127,14 @@ def _in_range(pitch: int, voice: str) -> int:
     return pitch
 
 
+def _palette_entry(kind: str, slot: int, draft: Draft) -> tuple[int, int, int, int]:
+    """Return timbre, noise period, shape and peak of a slot."""
+    timbre, period, shape, peak = (draft.plan.noise if kind == "noise" else draft.plan.pulse)[slot].tolist()
+    return timbre, period, shape, peak
+
+
 def _instrument(kind: str, slot: int, draft: Draft, shapes: Mapping[str, NDArray[np.integer]]) -> Instrument:
-    palette = draft.plan.noise if kind == "noise" else draft.plan.pulse
-    timbre, period, shape, peak = (int(value) for value in palette[slot])
+    timbre, period, shape, peak = _palette_entry(kind, slot, draft)
     volume = instrument_volumes(shapes[kind][shape], peak)
     if kind == "noise":
         return Instrument(kind, volume, period=period, mode=timbre, name=f"drum {slot}")

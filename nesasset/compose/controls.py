@@ -63,6 +63,8 @@ class Controls:
     """How many pieces are composed, of which the best is kept, 1 to 64."""
     temperature: float | None = None
     """How daring the choice of notes is, 0.1 to 2."""
+    ornaments: bool | None = None
+    """Whether instruments get what drivers do: duty sequences, drum courses, vibrato, echo. None: they do."""
 
     def __post_init__(self) -> None:
         for name, limits in (("bars", BARS_RANGE), ("intro_bars", INTRO_RANGE), ("candidates", CANDIDATES_RANGE)):
@@ -80,6 +82,8 @@ class Controls:
             value = getattr(self, name)
             if value is not None and value not in known:
                 raise ControlError(f"{name} must be {', '.join(known[:-1])} or {known[-1]}, not {value!r}")
+        if self.ornaments not in (None, True, False):
+            raise ControlError(f"ornaments must be true or false, not {self.ornaments!r}")
         if self.key is not None:
             object.__setattr__(self, "key", _sharp_key(self.key))
         if self.voices is not None:

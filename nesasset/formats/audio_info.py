@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import BinaryIO
 
 from nesasset.errors import FormatError
-
-MAX_BYTES: Final = 512 * 1024 * 1024  # two hours of 16-bit mono at 32 kHz; bounds what describing a file may load
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +44,27 @@ def check_loop(loop: tuple[int, int] | None, n_samples: int) -> tuple[int, int] 
     if loop is not None and not (loop[0] >= 0 and loop[1] >= 1 and sum(loop) <= n_samples):
         raise FormatError(f"the loop must lie within the {n_samples} samples, not start {loop[0]} length {loop[1]}")
     return loop
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a sound file of any size to read what it says; a FormatError inside is told with the file's name.
+
+    Raises:
+        FormatError: There is no such file, or it cannot be read.
+    """
+    shown = os.fspath(path)
+    try:
+        if not stat.S_ISREG(os.stat(shown).st_mode):  # opening a pipe would wait for ever
+            raise FormatError(f"cannot read {shown!r}: it is not a regular file; give the name of one")
+        with open(shown, "rb") as file:
+            try:
+                yield file
+            except FormatError as error:
+                raise FormatError(f"{shown}: {error}") from error
+    except OSError as error:
+        raise FormatError(f"cannot read {shown!r}: {error.strerror or error}; check the path") from error
+    except FormatError:
+        raise
+    except ValueError as error:
+        raise FormatError(f"cannot read {shown!r}: {error}; check the path") from error

@@ -38,8 +38,8 @@ def dumps(score: Score) -> str:
     Rows after the end of the loop, which nobody hears, are left out: a FamiStudio song loops from its end.
 
     Raises:
-        ScoreError: The score passes a limit of FamiStudio: 256 patterns of 256 rows, 31 frames a row, envelopes of 252
-            values, notes up to B-7, one note a row.
+        ScoreError: The score has more than 16 384 rows, or passes a limit of FamiStudio: 256 patterns of 256 rows, 31
+            frames a row, envelopes of 252 values, notes up to B-7, one note a row.
     """
     if score.loop is not None:
         score = replace(score, voices={voice: score.voices[voice][: score.loop[1]] for voice in VOICES})
@@ -92,8 +92,11 @@ def save(score: Score, path: str | os.PathLike[str]) -> None:
 
 
 def _line(depth: int, kind: str, attributes: _Attributes) -> str:
-    shown = (f' {key}="{str(value).replace(chr(34), chr(34) * 2)}"' for key, value in attributes.items())
-    return "\t" * depth + kind + "".join(shown)
+    line = "\t" * depth + kind
+    for key, value in attributes.items():
+        text = value.replace('"', '""') if isinstance(value, str) else value
+        line += f' {key}="{text}"'
+    return line
 
 
 def _text(score: Score, key: str) -> str:
@@ -246,7 +249,7 @@ def _channel(kind: str, rows: dict[int, _Attributes], spans: list[tuple[int, int
     instances = []
     for index, (first, end) in enumerate(spans):
         content = tuple(
-            _line(4, "Note", {"Time": row - first, **rows[row]}) for row in sorted(rows) if first <= row < end
+            _line(4, "Note", {"Time": row - first, **rows[row]}) for row in range(first, end) if row in rows
         )
         if content:
             name = patterns.setdefault(content, f"Pattern {len(patterns) + 1}")

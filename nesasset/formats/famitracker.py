@@ -23,7 +23,7 @@ from nesasset.formats.tracker_cells import Event
 from nesasset.score import MAX_ENVELOPE_FRAMES, MAX_ROW_FRAMES, Instrument, Note, Score
 from nesasset.units import MAX_VOLUME, NOTE_NAMES, VOICE_NAMES, VOICES
 
-MAX_BYTES: Final = 16 * 1024 * 1024  # the largest found among published songs has 0.8 MiB
+MAX_BYTES: Final = 8 * 1024 * 1024  # the most rows take 3 MiB; the largest found among published songs has 0.8
 MAX_FRAMES: Final = 128  # entries of the ORDER list
 MAX_TRACKER_INSTRUMENTS: Final = 64
 _MAX_TITLE_BYTES: Final = 31  # FamiTracker's TITLE, AUTHOR and COPYRIGHT; a track's name may be longer
@@ -39,8 +39,8 @@ def dumps(score: Score) -> str:
     """Return a score as FamiTracker text. Inverse: `loads`; docs/tracker-files.md lists what the form cannot hold.
 
     Raises:
-        ScoreError: The score passes a limit of FamiTracker: 128 frames of 256 rows, 64 instruments, macros of 252
-            values, notes up to B-7, one note a row.
+        ScoreError: The score has more than 16 384 rows, or passes a limit of FamiTracker: 128 frames of 256 rows, 64
+            instruments, macros of 252 values, notes up to B-7, one note a row.
     """
     starts = cells.row_starts(score)
     ends = score.loop is None
@@ -345,10 +345,11 @@ def loads(text: str, name: str = "the text", track: int = 1) -> tuple[Score, tup
     """
     if len(text) > MAX_BYTES:
         raise FormatError(f"{name}: a FamiTracker text must have at most {MAX_BYTES} letters, and this one has more")
-    from nesasset.formats import famitracker_reader  # most who import this module write
+    from nesasset.formats import famitracker_reader, files  # most who import this module write
 
     try:
-        return famitracker_reader.read(text, track)
+        with files.collector_paused():
+            return famitracker_reader.read(text, track)
     except FormatError as error:
         raise FormatError(f"{name}: {error}") from error
     except ScoreError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from nesasset.errors import FormatError, out_of_range
@@ -68,8 +69,8 @@ class Track:
     name: str
     order: dict[int, list[int]] = field(default_factory=dict)
     """Five pattern numbers for each entry."""
-    cells: dict[tuple[int, int], tuple[int, list[str]]] = field(default_factory=dict)
-    """By pattern and row: line of the file and the text of each channel's cell."""
+    cells: dict[tuple[int, int], tuple[str, list[str]]] = field(default_factory=dict)
+    """By pattern and row: place in the file, as messages have it, and the text of each channel's cell."""
 
 
 @dataclass(slots=True)
@@ -87,7 +88,9 @@ class Module:
     tracks: list[Track] = field(default_factory=list)
 
 
-_WORDS: Final = re.compile(r"[^\s]+")
+MAX_LINES: Final = 131_072  # four times what a full track of FamiTracker has; the longest published song has some 20 000
+_MAX_EFFECTS: Final = 4  # FamiTracker's MAX_EFFECT_COLUMNS
+_MAX_OTHERS: Final = 20  # words at the beginning of lines that are reported each for itself
 _INTEGER: Final = re.compile(r"-?[0-9]{1,6}")
 _HEX: Final = re.compile(r"[0-9A-Fa-f]{1,4}")
 _TEXTS: Final = ("TITLE", "AUTHOR", "COPYRIGHT")
@@ -108,13 +111,21 @@ def parse(text: str, wanted: int, left_out: Counter[str]) -> Module:
     """
     module = Module()
     pattern = 0
+    if text.count("\n") >= MAX_LINES:
+        raise FormatError(f"a FamiTracker text must have at most {MAX_LINES} lines, and this one has more")
+    others: set[str] = set()
     for line_number, line in enumerate(text.split("\n"), start=1):
-        match = _WORDS.search(line)
-        if match is None or match[0].startswith("#"):
+        words = line.split(None, 1)
+        if not words or words[0].startswith("#"):
             continue
-        command, rest = match[0].upper(), line[match.end() :]
+        command, rest = words[0].upper(), words[1] if len(words) > 1 else ""
         where = f"line {line_number}"
-        if command in _TEXTS:
+        if command in {"ORDER", "ROW", "COLUMNS"}:  # first, for they are most
+            if not module.tracks:
+                raise FormatError(f"{where}: {command} stands before any TRACK")
+            if command != "COLUMNS" and len(module.tracks) == wanted:
+                _parse_pattern_line(module.tracks[-1], command, rest, pattern, where)
+        elif command in _TEXTS:
             module.texts[command] = _string(rest)
         elif command == "COMMENT":
             module.comments.append(_string(rest))
@@ -136,13 +147,11 @@ def parse(text: str, wanted: int, left_out: Counter[str]) -> Module:
             pattern = 0
         elif command == "PATTERN":
             pattern = _hexadecimal(rest.strip(), where)
-        elif command in {"ORDER", "ROW", "COLUMNS"}:
-            if not module.tracks:
-                raise FormatError(f"{where}: {command} stands before any TRACK")
-            if command != "COLUMNS" and len(module.tracks) == wanted:
-                _parse_pattern_line(module.tracks[-1], command, rest, pattern, line_number)
         elif command not in _KNOWN_AND_UNUSED:
-            left_out[f"lines that begin with {command[:20]}"] += 1
+            command = command[:20]
+            if len(others) < _MAX_OTHERS:
+                others.add(command)
+            left_out[f"lines that begin with {command if command in others else 'other words'}"] += 1
     return module
 
 
@@ -151,16 +160,16 @@ def _parse_macro(module: Module, rest: str, where: str) -> None:
     if not colon:
         raise FormatError(f"{where}: a MACRO needs a colon before its values")
     kind, index, loop, release, setting = _integers(head, where, 5)
+    n_values = len(tail.split())
+    if n_values > MAX_ENVELOPE_FRAMES:
+        raise FormatError(f"{where}: {out_of_range('values of a macro', n_values, 0, MAX_ENVELOPE_FRAMES)}")
     values = tuple(_integers(tail, where))
-    if len(values) > MAX_ENVELOPE_FRAMES:
-        raise FormatError(f"{where}: {out_of_range('values of a macro', len(values), 0, MAX_ENVELOPE_FRAMES)}")
     module.macros[kind, index] = Macro(
         values, loop if 0 <= loop < len(values) else None, release if 0 <= release < len(values) else None, setting
     )
 
 
-def _parse_pattern_line(track: Track, command: str, rest: str, pattern: int, line_number: int) -> None:
-    where = f"line {line_number}"
+def _parse_pattern_line(track: Track, command: str, rest: str, pattern: int, where: str) -> None:
     head, colon, tail = rest.partition(":")
     if not colon:
         raise FormatError(f"{where}: {command} needs a colon after its number")
@@ -175,7 +184,7 @@ def _parse_pattern_line(track: Track, command: str, rest: str, pattern: int, lin
         parts = tail.split(":", 5)[:5]
         if len(parts) < 5:
             raise FormatError(f"{where}: ROW must have at least 5 cells, not {len(parts)}")
-        track.cells[pattern, index] = (line_number, parts)
+        track.cells[pattern, index] = (where, parts)
 
 
 def _string(rest: str) -> str:
@@ -196,10 +205,24 @@ def _integers(text: str, where: str, count: int | None = None) -> list[int]:
     return [int(word) for word in words]
 
 
+@lru_cache(maxsize=4096)
+def _value(word: str) -> int | None:
+    """Return a hexadecimal number of at most four digits; None if it is none."""
+    return int(word, 16) if _HEX.fullmatch(word) else None
+
+
 def _hexadecimal(word: str, where: str) -> int:
-    if not _HEX.fullmatch(word):
+    found = _value(word)
+    if found is None:
         raise FormatError(f"{where}: a hexadecimal number is needed, not {word[:20]!r}")
-    return int(word, 16)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _effect(word: str) -> tuple[str, int] | None:
+    """Return letter and parameter of an effect; None if it has no hexadecimal parameter."""
+    parameter = _value(word[1:])
+    return None if parameter is None else (word[0].upper(), parameter)
 
 
 def to_cell(text: str, where: str) -> TrackerCell:
@@ -214,11 +237,16 @@ def to_cell(text: str, where: str) -> TrackerCell:
     level = None if volume == "." else _hexadecimal(volume, where)
     if level is not None and level > MAX_VOLUME:
         raise FormatError(f"{where}: {out_of_range('volume', level, 0, MAX_VOLUME)}")
+    if len(effects) > _MAX_EFFECTS:
+        raise FormatError(f"{where}: {out_of_range('effects of a cell', len(effects), 0, _MAX_EFFECTS)}")
     found = []
     for effect in effects:
         if effect == "...":
             continue
         if len(effect) != 3:
             raise FormatError(f"{where}: an effect must have three letters, not {effect[:20]!r}")
-        found.append((effect[0].upper(), _hexadecimal(effect[1:], where)))
+        parsed = _effect(effect)
+        if parsed is None:
+            raise FormatError(f"{where}: a hexadecimal number is needed, not {effect[1:]!r}")
+        found.append(parsed)
     return TrackerCell(note, number, level, tuple(found))

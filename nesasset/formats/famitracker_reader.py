@@ -9,7 +9,8 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from nesasset.errors import FormatError, ScoreError, out_of_range
@@ -37,7 +38,6 @@ from nesasset.score import (
     MAX_ENVELOPE_FRAMES,
     MAX_INSTRUMENTS,
     MAX_ROW_FRAMES,
-    MAX_ROWS,
     REST,
     Cell,
     Instrument,
@@ -47,13 +47,16 @@ from nesasset.score import (
 )
 from nesasset.units import MAX_VOLUME, PITCH_RANGES, VOICE_KINDS, VOICE_NAMES, VOICES
 
+_FIRST_PATTERNS: Final = (0,) * 5  # of an ORDER entry that is not there
+_NO_NOTES: Final = frozenset(("...", "---", "==="))
+_OF_ALL: Final = frozenset("BCDF")  # letters of effects that are of the song, not of a voice
 _TICKS: Final = 24  # the tempo counter falls by 24 * tempo / speed a frame and rises by 3600 a row
 _COUNTER: Final = 3600
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Sound:
-    """All that turns a tracker's instrument into one of the score's."""
+    """All that turns a tracker's instrument into one of the score's. `_Sounds` makes one of equal ones: `is` compares."""
 
     instrument: int
     kind: str
@@ -62,6 +65,36 @@ class _Sound:
     arpeggio: int = 0
     cut: int | None = None
     vibrato: Vibrato | None = None
+
+
+class _Sounds:
+    """The sounds of a track, each once: a track has a hundred thousand notes and a few sounds."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], _Sound] = {}
+
+    def find(
+        self,
+        instrument: int,
+        kind: str,
+        period: int = 0,
+        duty: int = 0,
+        arpeggio: int = 0,
+        cut: int | None = None,
+        vibrato: Vibrato | None = None,
+    ) -> _Sound:
+        """Return the sound of these fields."""
+        key = (instrument, kind, period, duty, arpeggio, cut, vibrato)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = _Sound(instrument, kind, period, duty, arpeggio, cut, vibrato)
+        return found
+
+    def with_vibrato(self, sound: _Sound, vibrato: Vibrato) -> _Sound:
+        """Return a sound with a vibrato."""
+        return self.find(
+            sound.instrument, sound.kind, sound.period, sound.duty, sound.arpeggio, sound.cut, vibrato
+        )
 
 
 @dataclass(slots=True)
@@ -99,7 +132,8 @@ def read(text: str, number: int) -> tuple[Score, tuple[str, ...]]:
     hints = _hints(module.comments)
     played = _Playing(module, track, left_out)
     loop = played.loop
-    heard = {voice: _read_voice(played, channel, voice, left_out) for channel, voice in enumerate(VOICES)}
+    known = _Sounds()
+    heard = {voice: _read_voice(played, channel, voice, known, left_out) for channel, voice in enumerate(VOICES)}
     _report_samples(played, left_out)
     starts = [0]
     for frames in played.row_frames:
@@ -110,7 +144,7 @@ def read(text: str, number: int) -> tuple[Score, tuple[str, ...]]:
     longest: dict[int, int] = {}
     for voice in VOICES:
         events = heard[voice]
-        _name_vibratos(voice, events, starts, loop, hints.vibratos)
+        _name_vibratos(voice, events, starts, loop, hints.vibratos, known)
         ends = [*(starts[event.row] + event.offset for event in events[1:]), starts[-1]]
         for event, end in zip(events, ends, strict=False):
             if event.sound is not None:
@@ -125,8 +159,9 @@ def read(text: str, number: int) -> tuple[Score, tuple[str, ...]]:
         slides: dict[int, int] = {}
         for event in heard[voice]:
             if event.sound is not None and event.pitch is not None:
-                distance = 0 if before is None else abs(cells.period(voice, before) - cells.period(voice, event.pitch))
-                slides[id(event)] = cells.portamento_frames(distance, event.portamento)
+                if event.portamento and before is not None:
+                    distance = abs(cells.period(voice, before) - cells.period(voice, event.pitch))
+                    slides[id(event)] = cells.portamento_frames(distance, event.portamento)
                 before = event.pitch
         for row, delay, event in placed[voice]:
             if event.sound is None:
@@ -213,73 +248,81 @@ class _Playing:
     def __init__(self, module: Module, track: Track, left_out: Counter[str]) -> None:
         self.module, self.track = module, track
         self._cache: dict[str, TrackerCell] = {}
-        self._effects: dict[tuple[int, int], list[tuple[str, int]]] = {}
         self._n_frames = max(track.order, default=0) + 1
-        self.positions: list[tuple[int, int]] = []
+        self._positions: list[tuple[int, int]] = []
+        """ORDER entry and row of the pattern."""
+        self.rows: list[tuple[TrackerCell, ...]] = []
+        """The cells of the voices and of the sample channel, row by row."""
+        self._commands: list[list[tuple[str, int]]] = []
+        """Row by row what is of the song, not of a voice: letters B, C, D and F."""
         self.loop: tuple[int, int] | None = None
         self._follow()
         self.row_frames = self._measure(left_out)
 
-    def cell(self, channel: int, position: tuple[int, int]) -> TrackerCell:
-        """Return a cell of a voice, or of the sample channel (4), at an ORDER entry and row."""
+    def _cells(self, position: tuple[int, int]) -> tuple[TrackerCell, ...]:
+        """Return the five cells at an ORDER entry and row."""
         entry, row = position
-        pattern = self.track.order.get(entry, (0,) * 5)[channel]
-        if (pattern, row) not in self.track.cells:
-            return NOTHING
-        line, parts = self.track.cells[pattern, row]
-        text = parts[channel]
-        if text not in self._cache:
-            self._cache[text] = to_cell(text, f"line {line}, channel {channel + 1}")
-        return self._cache[text]
+        found = []
+        for channel, pattern in enumerate(self.track.order.get(entry, _FIRST_PATTERNS)):
+            written = self.track.cells.get((pattern, row))
+            if written is None:
+                found.append(NOTHING)
+                continue
+            where, parts = written
+            text = parts[channel]
+            cell = self._cache.get(text)
+            if cell is None:
+                cell = self._cache[text] = to_cell(text, f"{where}, channel {channel + 1}")
+            found.append(cell)
+        return tuple(found)
 
-    def effects(self, position: tuple[int, int]) -> list[tuple[str, int]]:
-        """Return the effects of all channels in a row."""
-        if position not in self._effects:
-            self._effects[position] = [
-                effect for channel in range(5) for effect in self.cell(channel, position).effects
-            ]
-        return self._effects[position]
+    def _append(self, position: tuple[int, int]) -> list[tuple[str, int]]:
+        """Take in a row, and return the effects in it that are of the song."""
+        if len(self._positions) > cells.MAX_TRACK_ROWS:  # one more for the halt behind the last
+            raise FormatError(f"the track must play at most {cells.MAX_TRACK_ROWS} rows, and it plays more; shorten it")
+        row = self._cells(position)
+        commands = [effect for cell in row for effect in cell.effects if effect[0] in _OF_ALL]
+        self._positions.append(position)
+        self.rows.append(row)
+        self._commands.append(commands)
+        return commands
 
     def _follow(self) -> None:
         """Walk through the song until it halts or comes back to a row."""
         seen: dict[tuple[int, int], int] = {}
         position = (0, 0)
         while position not in seen:
-            effects = self.effects(position)
-            if any(letter == "C" for letter, _ in effects):
-                if not self.positions or self._has_note(position):
-                    self.positions.append(position)
+            seen[position] = len(self._positions)
+            commands = self._append(position)
+            if any(letter == "C" for letter, _ in commands):
+                if len(self.rows) > 1 and all(cell.note in _NO_NOTES for cell in self.rows[-1][:DPCM]):
+                    for rows in (self._positions, self.rows, self._commands):
+                        rows.pop()
                 return
-            seen[position] = len(self.positions)
-            self.positions.append(position)
-            position = self._next(position, effects)
-        self.loop = (seen[position], len(self.positions))
+            position = self._next(position, commands)
+        self.loop = (seen[position], len(self._positions))
         self._append_unheard()
-
-    def _has_note(self, position: tuple[int, int]) -> bool:
-        return any(self.cell(channel, position).note not in ("...", "---", "===") for channel in range(4))
 
     def _next(self, position: tuple[int, int], effects: list[tuple[str, int]]) -> tuple[int, int]:
         entry, row = position
-        jumps = [parameter for letter, parameter in effects if letter == "B"]
-        skips = [parameter for letter, parameter in effects if letter == "D"]
-        if jumps:
-            return (jumps[-1] if jumps[-1] < self._n_frames else 0, 0)
-        if skips:
-            return ((entry + 1) % self._n_frames, skips[-1] if skips[-1] < self.track.rows else 0)
+        if effects:
+            jumps = [parameter for letter, parameter in effects if letter == "B"]
+            skips = [parameter for letter, parameter in effects if letter == "D"]
+            if jumps:
+                return (jumps[-1] if jumps[-1] < self._n_frames else 0, 0)
+            if skips:
+                return ((entry + 1) % self._n_frames, skips[-1] if skips[-1] < self.track.rows else 0)
         return (entry, row + 1) if row + 1 < self.track.rows else ((entry + 1) % self._n_frames, 0)
 
     def _append_unheard(self) -> None:
         """Keep what stands behind the loop's jump: nobody hears it, but somebody wrote it."""
-        entry = max(entry for entry, _ in self.positions) + 1
+        entry = max(entry for entry, _ in self._positions) + 1
         while entry < self._n_frames:
             for row in range(self.track.rows):
-                self.positions.append((entry, row))
-                letters = {letter for letter, _ in self.effects((entry, row))}
+                letters = {letter for letter, _ in self._append((entry, row))}
                 if letters & {"B", "C", "D"}:
                     break
             entry += 1
-        del self.positions[MAX_ROWS:]
 
     def _measure(self, left_out: Counter[str]) -> list[int]:
         """Return the frames of each row, as FamiTracker's tempo counter gives them."""
@@ -287,8 +330,8 @@ class _Playing:
         speed, tempo, counter = self.track.speed, self.track.tempo, 0
         first = (speed, tempo)
         rows = []
-        for index, position in enumerate(self.positions):
-            speed, tempo = self._speed(position, speed, tempo, split)
+        for index, commands in enumerate(self._commands):
+            speed, tempo = _speed(commands, speed, tempo, split)
             if self.loop is not None and index == self.loop[0]:
                 first = (speed, tempo)
             if tempo:
@@ -302,37 +345,41 @@ class _Playing:
                 left_out[f"rows of more than {MAX_ROW_FRAMES} frames are shorter"] += 1
             rows.append(min(frames, MAX_ROW_FRAMES))
             if self.loop is not None and index == self.loop[1] - 1:
-                again = self._speed(self.positions[self.loop[0]], speed, tempo, split)
+                again = _speed(self._commands[self.loop[0]], speed, tempo, split)
                 if again != first:
                     left_out["the loop plays at another speed from its second time on"] += 1
         return rows
 
-    def _speed(self, position: tuple[int, int], speed: int, tempo: int, split: int) -> tuple[int, int]:
-        for letter, parameter in self.effects(position):
-            if letter == "F":
-                if parameter >= split and tempo:
-                    tempo = parameter
-                else:
-                    speed = max(1, parameter)
-        return speed, tempo
+
+def _speed(commands: list[tuple[str, int]], speed: int, tempo: int, split: int) -> tuple[int, int]:
+    """Return speed and tempo from a row on."""
+    for letter, parameter in commands:
+        if letter == "F":
+            if parameter >= split and tempo:
+                tempo = parameter
+            else:
+                speed = max(1, parameter)
+    return speed, tempo
 
 
 _LETTERS: Final = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _ACCIDENTALS: Final = {"-": 0, ".": 0, "#": 1, "+": 1, "B": -1, "F": -1}
 
 
-def _to_pitch(note: str, voice: str, left_out: Counter[str]) -> int | None:
-    """Return the MIDI pitch of a note of pulse or triangle, moved by octaves into the voice's range; None if it is none."""
+@lru_cache(maxsize=1024)
+def _to_pitch(note: str, voice: str) -> tuple[int | None, bool]:
+    """Return the MIDI pitch of a note of pulse or triangle, None if it is none, and whether it had to be moved by octaves."""
     letter, accidental, octave = note[0].upper(), note[1].upper(), note[2]
     if letter not in _LETTERS or accidental not in _ACCIDENTALS or octave not in "01234567":
-        return None
+        return None, False
     number = (_LETTERS[letter] + _ACCIDENTALS[accidental]) % 12 + 12 * int(octave)
     pitch = cells.note_to_pitch(voice, number)
     low, high = PITCH_RANGES[voice]
-    if not low <= pitch <= high:
-        left_out[f"notes of {VOICE_NAMES[voice]} beyond its range are octaves off"] += 1
-        pitch += 12 * (-(-(low - pitch) // 12)) if pitch < low else -12 * (-(-(pitch - high) // 12))
-    return pitch
+    if pitch < low:
+        return pitch + 12 * (-(-(low - pitch) // 12)), True
+    if pitch > high:
+        return pitch - 12 * (-(-(pitch - high) // 12)), True
+    return pitch, False
 
 
 # Letters of effects that a score has no word for. FamiTracker's manual, "Effect list".
@@ -348,20 +395,21 @@ _EFFECTS: Final = {
     "Q": "note slides (Qxy)",
     "R": "note slides (Rxy)",
 }
-_OF_ALL: Final = "BCDF"  # of the song, not of a voice
 
 
-def _read_voice(played: _Playing, channel: int, voice: str, left_out: Counter[str]) -> list[_Heard]:
+def _read_voice(
+    played: _Playing, channel: int, voice: str, known: _Sounds, left_out: Counter[str]
+) -> list[_Heard]:
     """Return the notes and rests of one voice in the order of rows."""
     events: list[_Heard] = []
     kind = VOICE_KINDS[voice]
     instrument, volume, duty, arpeggio, portamento, vibrato = 0, MAX_VOLUME, 0, 0, 0, 0
-    for row, position in enumerate(played.positions):
-        cell = played.cell(channel, position)
+    for row, found in enumerate(played.rows):
+        cell = found[channel]
         if cell is NOTHING:
             continue
         last = events[-1] if events and events[-1].sound is not None else None
-        is_note = cell.note not in ("...", "---", "===")
+        is_note = cell.note not in _NO_NOTES
         pitch: int | None = None
         period = 0
         if is_note and voice == "NO":
@@ -369,9 +417,11 @@ def _read_voice(played: _Playing, channel: int, voice: str, left_out: Counter[st
             is_note = digit in "0123456789ABCDEF"
             period = 15 - int(digit, 16) if is_note else 0
         elif is_note:
-            pitch = _to_pitch(cell.note, voice, left_out)
+            pitch, moved = _to_pitch(cell.note, voice)
             is_note = pitch is not None
-        if not is_note and cell.note not in ("...", "---", "==="):
+            if moved:
+                left_out[f"notes of {VOICE_NAMES[voice]} beyond its range are octaves off"] += 1
+        if not is_note and cell.note not in _NO_NOTES:
             left_out["notes that are no pitches"] += 1
         offset, cut = 0, None
         for letter, parameter in cell.effects:
@@ -412,7 +462,7 @@ def _read_voice(played: _Playing, channel: int, voice: str, left_out: Counter[st
             left_out["note delays (Gxx) longer than their row"] += 1
             offset = played.row_frames[row] - 1
         if is_note:
-            sound = _Sound(
+            sound = known.find(
                 instrument,
                 kind,
                 period,
@@ -439,7 +489,7 @@ def _releases(module: Module, instrument: int) -> bool:
 
 
 def _report_samples(played: _Playing, left_out: Counter[str]) -> None:
-    count = sum(played.cell(DPCM, position).note not in ("...", "---", "===") for position in played.positions)
+    count = sum(row[DPCM].note not in _NO_NOTES for row in played.rows)
     if count:
         left_out["notes of the sample channel"] += count
 
@@ -449,27 +499,31 @@ def _name_vibratos(
     events: list[_Heard],
     starts: list[int],
     loop: tuple[int, int] | None,
-    known: Mapping[int, Vibrato],
+    named: Mapping[int, Vibrato],
+    known: _Sounds,
 ) -> None:
     """Give each note its vibrato: the one our comment names where the effects agree with it, else what the effects say."""
     untils = cells.next_rows([event.row for event in events], len(starts) - 1, loop)
+    heard: dict[tuple[int, int, int], Vibrato] = {}
     for event, until in zip(events, untils, strict=True):
         if event.sound is None or event.pitch is None:
             continue
-        vibrato = known.get(event.sound.instrument)
+        vibrato = named.get(event.sound.instrument)
+        if vibrato is None and event.swing is None:
+            continue
         onset = starts[event.row] + event.offset
         expected = cells.vibrato_effect(vibrato, voice, event.pitch, event.row, onset, until, starts)
         if expected != event.swing:
             vibrato = None
             if event.swing is not None:
                 row, parameter = event.swing
-                delay = 0 if row == event.row else starts[row] - onset
-                vibrato = Vibrato(
-                    min(MAX_ENVELOPE_FRAMES, delay),
-                    round(64 / (parameter >> 4)),
-                    cells.vibrato_cents(voice, event.pitch, parameter & 15),
-                )
-        event.sound = replace(event.sound, vibrato=vibrato)
+                delay = 0 if row == event.row else min(MAX_ENVELOPE_FRAMES, starts[row] - onset)
+                vibrato = heard.get((delay, parameter, event.pitch))
+                if vibrato is None:
+                    cents = cells.vibrato_cents(voice, event.pitch, parameter & 15)
+                    vibrato = heard[delay, parameter, event.pitch] = Vibrato(delay, round(64 / (parameter >> 4)), cents)
+        if vibrato is not None:
+            event.sound = known.with_vibrato(event.sound, vibrato)
 
 
 def _without_lag(
@@ -483,7 +537,7 @@ def _without_lag(
     """Return a voice's delay and, for each note and rest, the row without it, the note's own delay and the event."""
     smallest = min((event.offset for event in events), default=0)
     for lag in dict.fromkeys((named, smallest)):
-        moved = _moved(events, starts, loop, lag)
+        moved = _moved(events, starts, loop, lag) if lag else _as_they_are(events, starts)
         if moved is not None:
             return lag, moved
     placed = []
@@ -497,6 +551,15 @@ def _without_lag(
             row += late and row + 1 not in taken | edges
         placed.append((row, event.offset if event.sound is not None else 0, event))
     return 0, placed
+
+
+def _as_they_are(events: list[_Heard], starts: list[int]) -> list[tuple[int, int, _Heard]] | None:
+    """Return what `_moved` does without a lag."""
+    for event in events:
+        offset = event.offset
+        if offset and (event.sound is None or offset >= starts[event.row + 1] - starts[event.row]):
+            return None
+    return [(event.row, event.offset, event) for event in events]
 
 
 def _moved(
@@ -546,7 +609,7 @@ def _instruments(
         main.setdefault(sound.instrument, sound)
     # What no note plays has no kind: call it a pulse.
     listed = [main.get(number, _Sound(number, "pulse", vibrato=vibratos.get(number))) for number in tracker]
-    listed += [sound for sound in order if main[sound.instrument] != sound]
+    listed += [sound for sound in order if main[sound.instrument] is not sound]
     if len(listed) > MAX_INSTRUMENTS:
         raise FormatError(f"the track has {len(listed)} sounds and a score has room for {MAX_INSTRUMENTS}; use fewer")
     numbers = {sound: index for index, sound in enumerate(listed)}

@@ -5,6 +5,9 @@ and no; velocity and control change 11 carry the volume 0 to 15 (triangle: veloc
 noise mode; a voice whose volume falls to 0 ends its note; a second time signature stands at the song's end. The noise
 note is 16 minus the period index: 1 is the lowest hiss, 16 the highest (nesmdb's score/rawsco.py computes it so).
 
+Slides and vibratos are pitch bend, arpeggios fast notes; midi_frames.py says why. What notes cannot say (instruments, names,
+rows) stands in the first track as text: the lines of the score's JSON, each bar where it begins.
+
 Unlike NES-MDB's, our tempo is the music's: a beat is a quarter note, and every frame (1/60 s) is a whole number of
 ticks, so notes are exact in frames whatever the groove. When the average beat is no simple number of frames (a groove of
 very many numbers), the quarter note becomes a whole number of frames near the beat: times stay exact, bar lines do not.
@@ -15,21 +18,22 @@ first track, where readers of NES-MDB do not look for controls.
 
 from __future__ import annotations
 
-import io
+import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import accumulate
 from typing import Any, Final
 
-from nesasset.errors import FormatError
+from nesasset.errors import FormatError, ScoreError
 from nesasset.formats import files
-from nesasset.formats.sounding import SoundingNote, sounding_notes
 from nesasset.score import Score
-from nesasset.units import FRAME_RATE_HZ, NOISE_PERIODS, VOICES
+from nesasset.units import FRAME_RATE_HZ, VOICES
 
-MAX_BYTES: Final = 16 * 1024 * 1024  # the largest file of NES-MDB has less than 1 MiB
+MAX_BYTES: Final = 4 * 1024 * 1024  # the largest file of NES-MDB has less than 1 MiB
+MAX_EVENTS: Final = 250_000  # a quarter of an hour in which all four voices change in every frame
 MAX_TRACKS: Final = 256
 MAX_SECONDS: Final = 24 * 3600
 _MAX_TICKS: Final = 0x0FFF_FFFF  # MIDI's longest delta time, 28 bits
@@ -39,11 +43,11 @@ _MAX_TEMPO_US: Final = 0xFF_FFFF  # 24 bits
 _CHANNELS: Final = {"P1": 0, "P2": 1, "TR": 2, "NO": 9}  # 9 is General MIDI's percussion
 # General MIDI programs that NES-MDB uses: square lead, saw lead, synth bass 1, breath noise.
 _PROGRAMS: Final = {"P1": 80, "P2": 81, "TR": 38, "NO": 121}
-_VOLUME, _TIMBRE, _RPG_MAKER_LOOP = 11, 12, 111
-# General MIDI percussion for `general_midi`: closed hi-hat, open hi-hat, snare, low tom, bass drum, by noise period index.
-_PERCUSSION: Final = (42,) * 4 + (46,) * 3 + (38,) * 4 + (45,) * 3 + (36,) * 2
-_GENERAL_MIDI_SCALE: Final = 8  # volume 15 becomes 120 of 127
+VOLUME, TIMBRE, RPG_MAKER_LOOP = 11, 12, 111  # control changes
+GENERAL_MIDI_SCALE: Final = 8  # volume 15 becomes 120 of 127
 _TRIANGLE_VELOCITY: Final = 12  # times 8; the triangle has one loudness, near that of a pulse at 12
+_MAX_TEXT: Final = 1024 * 1024  # bytes of a score's JSON; a longer one would make a file that no player wants
+_TEXT, _TRACK_NAME, _MARKER, _END, _TEMPO, _SIGNATURE = 0x01, 0x03, 0x06, 0x2F, 0x51, 0x58  # meta events
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,31 +81,19 @@ class MidiInfo:
 
 
 def encode(score: Score, general_midi: bool = False) -> bytes:
-    """Return a score as the bytes of a MIDI file of type 1, the same for the same score.
+    """Return a score as the bytes of a MIDI file of type 1, the same for the same score. Inverse: `midi_import.loads`.
 
     Args:
-        score: The score. What a voice's delay pushes past the end of the pass is left out.
+        score: The score. What a voice's delay pushes past the end of the pass is not heard.
         general_midi: Write for common MIDI players instead of NES-MDB's tools: volumes times 8 (15 of 127 can hardly
-            be heard), the triangle at 96, and noise on the percussion keys of General MIDI.
+            be heard), the triangle at 96, and noise on the percussion keys of General MIDI, without its arpeggios.
     """
-    import mido
-
-    ticks_per_frame, frames_per_beat = _clock(score)
-    file = mido.MidiFile(type=1, ticks_per_beat=int(ticks_per_frame * frames_per_beat), charset="utf-8")
-    end = score.n_frames
-    for events in (
-        _mark_events(score, frames_per_beat),
-        *(_voice_events(score, voice, general_midi) for voice in VOICES),
-    ):
-        track = mido.MidiTrack()
-        previous = 0
-        for frame, message in [*events, (end, mido.MetaMessage("end_of_track"))]:
-            track.append(message.copy(time=(frame - previous) * ticks_per_frame))
-            previous = frame
-        file.tracks.append(track)
-    buffer = io.BytesIO()
-    file.save(file=buffer)
-    return buffer.getvalue()
+    ticks_per_frame, frames_per_beat = frame_clock(score)
+    parts = [_mark_events(score, frames_per_beat), *(_voice_events(score, voice, general_midi) for voice in VOICES)]
+    tracks = [_track([*events, (score.n_frames, _meta(_END))], ticks_per_frame) for events in parts]
+    division = int(ticks_per_frame * frames_per_beat)
+    head = b"".join(number.to_bytes(2, "big") for number in (1, len(tracks), division))
+    return b"MThd" + len(head).to_bytes(4, "big") + head + b"".join(tracks)
 
 
 def save(score: Score, path: str | os.PathLike[str], general_midi: bool = False) -> None:
@@ -113,7 +105,7 @@ def save(score: Score, path: str | os.PathLike[str], general_midi: bool = False)
     files.write_bytes(path, encode(score, general_midi))
 
 
-def _clock(score: Score) -> tuple[int, Fraction]:
+def frame_clock(score: Score) -> tuple[int, Fraction]:
     """Return ticks a frame, a whole number, and frames a beat; their product, ticks a beat, is whole too.
 
     The tempo is stored in whole microseconds a beat. At 24 frames a beat that is exact; at its worst, one frame a beat,
@@ -123,17 +115,18 @@ def _clock(score: Score) -> tuple[int, Fraction]:
     multiple = max(1, _TICKS_PER_BEAT // beat.numerator)
     ticks_per_frame = multiple * beat.denominator
     simple = beat.numerator <= _MAX_TICKS_PER_BEAT and score.n_frames * ticks_per_frame <= _MAX_TICKS
-    if simple and _tempo_us(beat) <= _MAX_TEMPO_US:
+    if simple and tempo_us(beat) <= _MAX_TEMPO_US:
         return ticks_per_frame, beat
     beat = Fraction(min(max(1, round(beat)), _MAX_TEMPO_US * FRAME_RATE_HZ // 1_000_000))
     return max(1, min(_TICKS_PER_BEAT // beat.numerator, _MAX_TICKS // score.n_frames)), beat
 
 
-def _tempo_us(frames_per_beat: Fraction) -> int:
+def tempo_us(frames_per_beat: Fraction) -> int:
+    """Return the microseconds a beat that a file says."""
     return round(frames_per_beat * 1_000_000 / FRAME_RATE_HZ)
 
 
-def _time_signature(score: Score) -> tuple[int, int]:
+def time_signature(score: Score) -> tuple[int, int]:
     """Return numerator and denominator: 4/4 for 16 rows of 4 a beat, 7/8 for 14.
 
     MIDI knows only powers of two below the line: a bar of a third of a beat more is rounded to whole beats.
@@ -147,99 +140,142 @@ def _time_signature(score: Score) -> tuple[int, int]:
     return numerator, denominator
 
 
-def _mark_events(score: Score, frames_per_beat: Fraction) -> list[tuple[int, Any]]:
-    """Return frame and message of everything that belongs to no voice."""
-    import mido
+def track_title(score: Score) -> str:
+    """Return the title as the first track has it: a lone surrogate has no bytes in a file."""
+    return score.title.encode(errors="replace").decode()
 
-    numerator, denominator = _time_signature(score)
-    title = score.title.encode(errors="replace").decode()  # a lone surrogate has no bytes in a file
+
+_Event = tuple[int, bytes]  # frame and message
+
+
+def _mark_events(score: Score, frames_per_beat: Fraction) -> list[_Event]:
+    """Return everything that belongs to no voice, in time order."""
+    numerator, denominator = time_signature(score)
     events = [
-        (0, mido.MetaMessage("track_name", name=title)),
-        (0, mido.MetaMessage("set_tempo", tempo=_tempo_us(frames_per_beat))),
-        (0, mido.MetaMessage("time_signature", numerator=numerator, denominator=denominator)),
+        (0, _meta(_TRACK_NAME, track_title(score).encode())),
+        (0, _meta(_TEMPO, tempo_us(frames_per_beat).to_bytes(3, "big"))),
+        (0, _meta(_SIGNATURE, bytes([numerator, denominator.bit_length() - 1, 24, 8]))),
+        *_texts(score),
     ]
     if score.loop_frames is not None:
         start, end = score.loop_frames
         events += [
-            (start, mido.MetaMessage("marker", text="loopStart")),
-            (start, mido.Message("control_change", channel=0, control=_RPG_MAKER_LOOP, value=0)),
-            (end, mido.MetaMessage("marker", text="loopEnd")),
+            (start, _meta(_MARKER, b"loopStart")),
+            (start, bytes([0xB0, RPG_MAKER_LOOP, 0])),
+            (end, _meta(_MARKER, b"loopEnd")),
         ]
     # NES-MDB's sign for the end of the song.
-    return [*events, (score.n_frames, mido.MetaMessage("time_signature", numerator=1, denominator=1))]
+    events.append((score.n_frames, _meta(_SIGNATURE, bytes([1, 0, 24, 8]))))
+    return sorted(events, key=lambda event: event[0])
 
 
-def _voice_events(score: Score, voice: str, general_midi: bool) -> list[tuple[int, Any]]:
-    """Return frame and message of one voice, in time order; at one frame note-off, controls, note-on."""
-    import mido
+def _texts(score: Score) -> list[_Event]:
+    """Return the score's JSON, a text a line, each bar where it begins; nothing for a score that JSON cannot hold."""
+    from nesasset.formats import score_json
+
+    try:
+        lines = score_json.dumps(score).removesuffix("\n").split("\n")
+    except ScoreError:  # its provenance is no JSON, or a text no Unicode; notes and title are told all the same
+        return []
+    # ASCII, because programs disagree about how a text event is encoded.
+    texts = [re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], line).encode() for line in lines]
+    if sum(map(len, texts)) > _MAX_TEXT:
+        return []
+    first = texts.index(b'"bars": [') + 1
+    rows, turn = len(score.groove), sum(score.groove)
+    starts = [0, *accumulate(score.groove)]
+    bars = [row // rows * turn + starts[row % rows] for row in range(0, score.n_rows, score.bar_rows)]
+    frames = [0] * first + bars
+    frames += [score.n_frames] * (len(texts) - len(frames))
+    return [(frame, _meta(_TEXT, text)) for frame, text in zip(frames, texts, strict=True)]
+
+
+def _voice_events(score: Score, voice: str, general_midi: bool) -> list[_Event]:
+    """Return the events of one voice in time order; at one frame note-off, controls, note-on."""
+    import numpy as np
+
+    from nesasset.formats.midi_frames import score_frames
 
     channel = _CHANNELS[voice]
-    scale = _GENERAL_MIDI_SCALE if general_midi else 1
-    events: list[tuple[int, Any]] = [
-        (0, mido.MetaMessage("track_name", name=voice.lower())),
-        (0, mido.Message("program_change", channel=channel, program=_PROGRAMS[voice])),
+    on, off, control, wheel = (kind | channel for kind in (0x90, 0x80, 0xB0, 0xE0))
+    scale = GENERAL_MIDI_SCALE if general_midi else 1
+    events: list[_Event] = [
+        (0, _meta(_TRACK_NAME, voice.lower().encode())),
+        (0, bytes([0xC0 | channel, _PROGRAMS[voice]])),
     ]
-    timbre = 0
-    for sounding in sounding_notes(score, voice):
-        number = _note_number(sounding, general_midi)
-        instrument = sounding.instrument
-        new_timbre = {"pulse": instrument.duty, "noise": instrument.mode, "triangle": 0}[instrument.kind]
-        for start, volumes in _audible_runs(sounding.volumes()):
-            first = sounding.onset_frame + start
-            if new_timbre != timbre:
-                events.append(
-                    (first, mido.Message("control_change", channel=channel, control=_TIMBRE, value=new_timbre))
-                )
-                timbre = new_timbre
-            # The triangle has no volume, and MIDI no velocity 0.
-            levels = volumes if voice != "TR" else [_TRIANGLE_VELOCITY if general_midi else 1] * len(volumes)
-            velocity = levels[0]
+    frames = score_frames(score, voice, general_midi)
+    # The triangle has no volume, and MIDI no velocity 0.
+    levels = frames.volumes.astype(int) * scale
+    if voice == "TR":
+        levels[:] = _TRIANGLE_VELOCITY * scale if general_midi else 1
+    sounds = frames.keys >= 0
+    heard = np.flatnonzero(sounds)
+    reach = 0 if not len(heard) else int(np.abs(frames.bends[heard]).max())
+    semitones = max(2, -(-reach // 100))  # 2 is what a player takes for granted, should it not know how to be told
+    wheels = np.rint(frames.bends * (8192 / (100 * semitones))).astype(int).clip(-8192, 8191) + 8192
+    if reach:  # registered parameter 0, the range of the wheel; parameter 127/127 closes it to further data
+        for number, value in ((101, 0), (100, 0), (6, semitones), (38, 0), (101, 127), (100, 127)):
+            events.append((0, bytes([control, number, value])))
+    new_timbre, new_wheel = np.zeros_like(sounds), np.zeros_like(sounds)
+    new_timbre[heard] = np.diff(frames.timbres[heard], prepend=0) != 0
+    new_wheel[heard] = np.diff(wheels[heard], prepend=8192) != 0
+    if reach and score.loop_frames is not None:  # a player that jumps here keeps the bend of where it comes from
+        new_wheel[heard[heard >= score.loop_frames[0]][:1]] = True
+    ends = np.diff(sounds, prepend=False) & ~sounds
+    new_level = sounds & (np.diff(levels, prepend=0) != 0)
+    key = -1
+    for frame in np.flatnonzero(frames.onsets | ends | new_timbre | new_wheel | new_level).tolist():
+        onset, level = bool(frames.onsets[frame]), int(levels[frame])
+        if key >= 0 and (onset or ends[frame]):
+            events.append((frame, bytes([off, key, 0])))
+            key = -1
+        if new_timbre[frame]:
+            events.append((frame, bytes([control, TIMBRE, int(frames.timbres[frame])])))
+        if new_wheel[frame]:
+            wheel_at = int(wheels[frame])
+            events.append((frame, bytes([wheel, wheel_at & 0x7F, wheel_at >> 7])))
+        if onset:
             if general_midi and voice != "TR":
                 # Controls hold from note to note in a player; NES-MDB's tools take the velocity as the new volume.
-                events.append(
-                    (first, mido.Message("control_change", channel=channel, control=_VOLUME, value=velocity * scale))
-                )
-            events.append((first, mido.Message("note_on", channel=channel, note=number, velocity=velocity * scale)))
-            for frame, (before, level) in enumerate(pairwise(levels), start=first + 1):
-                if level != before:
-                    events.append(
-                        (frame, mido.Message("control_change", channel=channel, control=_VOLUME, value=level * scale))
-                    )
-            events.append((first + len(levels), mido.Message("note_off", channel=channel, note=number, velocity=0)))
+                events.append((frame, bytes([control, VOLUME, level])))
+            key = int(frames.keys[frame])
+            events.append((frame, bytes([on, key, level])))
+        elif new_level[frame]:
+            events.append((frame, bytes([control, VOLUME, level])))
+    if key >= 0:
+        events.append((score.n_frames, bytes([off, key, 0])))
     return events
 
 
-def _note_number(sounding: SoundingNote, general_midi: bool) -> int:
-    if sounding.note.pitch is not None:
-        return sounding.note.pitch
-    period = sounding.instrument.period
-    return _PERCUSSION[period] if general_midi else NOISE_PERIODS - period
+def _meta(kind: int, content: bytes = b"") -> bytes:
+    return bytes([0xFF, kind]) + _number(len(content)) + content
 
 
-def _audible_runs(volumes: tuple[int, ...]) -> Iterator[tuple[int, list[int]]]:
-    """Yield first index and volumes of each stretch without a 0."""
-    run: list[int] = []
-    for index, volume in enumerate((*volumes, 0)):
-        if volume:
-            run.append(volume)
-        elif run:
-            yield index - len(run), run
-            run = []
+def _number(value: int) -> bytes:
+    """Return a number as MIDI writes it: seven bits a byte, the high bit set in all but the last."""
+    parts = [value & 0x7F]
+    while value := value >> 7:
+        parts.append(value & 0x7F | 0x80)
+    return bytes(reversed(parts))
+
+
+def _track(events: list[_Event], ticks_per_frame: int) -> bytes:
+    content = bytearray()
+    previous, running = 0, 0
+    for frame, message in events:
+        content += _number((frame - previous) * ticks_per_frame)
+        # Running status: the same first byte is not repeated.
+        content += message[1:] if message[0] == running else message
+        previous, running = frame, message[0] if message[0] < 0xF0 else 0
+    return b"MTrk" + len(content).to_bytes(4, "big") + bytes(content)
 
 
 # Reading
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event of a track at its tick."""
-
-    tick: int
-    track: int
-    status: int
-    """First byte of a channel message; 0xFF for a meta event, 0xF0 and 0xF7 for system exclusive."""
-    data: bytes
-    """Data bytes of a channel message; type and text of a meta event."""
+Event = tuple[int, int, int, Any]
+"""Tick; status (first byte of a channel message, 0xFF for a meta event, 0xF0 and 0xF7 for system exclusive); first data byte,
+or kind of a meta event; second data byte (0 where there is none), or content."""
 
 
 def describe(path: str | os.PathLike[str]) -> MidiInfo:
@@ -263,21 +299,23 @@ def _describe(data: bytes) -> MidiInfo:
     notes: dict[int, list[int]] = {}  # track: count, lowest, highest
     tempos: list[tuple[int, int]] = []  # tick, microseconds a beat
     marks: dict[str, int] = {}
-    end = 0
+    end, room = 0, MAX_EVENTS
     for index, track in enumerate(tracks):
-        for event in read_events(track, index):
-            end = max(end, event.tick)
-            if event.status & 0xF0 == 0x90 and event.data[1] > 0:
+        for tick, status, first, second in read_events(track, index, room):
+            end = max(end, tick)
+            room -= 1
+            if status & 0xF0 == 0x90 and second:
                 found = notes.setdefault(index, [0, 127, 0])
-                found[:] = found[0] + 1, min(found[1], event.data[0]), max(found[2], event.data[0])
-            elif event.status & 0xF0 == 0xB0 and event.data[0] == _RPG_MAKER_LOOP:
-                marks.setdefault("cc111", event.tick)
-            elif event.status == 0xFF and event.data[0] == 0x51 and len(event.data) == 4:
-                tempos.append((event.tick, int.from_bytes(event.data[1:], "big")))
-            elif event.status == 0xFF and event.data[0] == 0x03:
-                names.setdefault(index, event.data[1:].decode(errors="replace"))
-            elif event.status == 0xFF and event.data[0] == 0x06:
-                marks.setdefault(event.data[1:64].decode(errors="replace").lower(), event.tick)
+                found[:] = found[0] + 1, min(found[1], first), max(found[2], first)
+            elif status & 0xF0 == 0xB0 and first == RPG_MAKER_LOOP:
+                marks.setdefault("cc111", tick)
+            elif status == 0xFF:
+                if first == _TEMPO and len(second) == 3:
+                    tempos.append((tick, int.from_bytes(second, "big")))
+                elif first == _TRACK_NAME:
+                    names.setdefault(index, second.decode(errors="replace"))
+                elif first == _MARKER:
+                    marks.setdefault(second[:63].decode(errors="replace").lower(), tick)
     tempos.sort()
     start, stop = marks.get("loopstart", marks.get("cc111")), marks.get("loopend", end)
     loop = None if start is None or stop <= start else (start, stop)
@@ -338,49 +376,73 @@ def read_tracks(data: bytes) -> tuple[int | Fraction, list[bytes]]:
     return division, tracks
 
 
-def read_events(track: bytes, index: int) -> Iterator[Event]:
-    """Yield the events of a track up to its end mark."""
-    at, tick, running = 0, 0, 0
+def read_events(track: bytes, index: int, room: int = MAX_EVENTS) -> Iterator[Event]:
+    """Yield the events of a track up to its end mark.
 
-    def byte() -> int:
-        nonlocal at
-        if at >= len(track):
-            raise FormatError(f"track {index} of the MIDI file breaks off in the midst of an event")
-        at += 1
-        return track[at - 1]
+    Args:
+        track: Its bytes.
+        index: What error messages call it.
+        room: Most events that may come.
 
-    def number() -> int:
-        value = 0
-        for _ in range(4):
-            part = byte()
-            value = value << 7 | part & 0x7F
+    Raises:
+        FormatError: The track is damaged or has more events.
+    """
+    at, tick, running, size = 0, 0, 0, len(track)
+    try:  # an index past the end is the one way in which a number or a message can break off
+        for _ in range(room):
+            part = track[at]
+            at += 1
             if part < 0x80:
-                return value
-        raise FormatError(f"track {index} of the MIDI file has a number of more than four bytes before byte {at}")
+                tick += part
+            else:
+                delta, at = _read_number(track, at - 1, index)
+                tick += delta
+            status = track[at]
+            if status < 0x80:  # running status: the byte is data already
+                status = running
+            else:
+                at += 1
+            if 0x80 <= status < 0xF0:
+                running = status
+                first = track[at]
+                if 0xC0 <= status < 0xE0:
+                    second = 0
+                    at += 1
+                else:
+                    second = track[at + 1]
+                    at += 2
+                if first > 0x7F or second > 0x7F:
+                    raise FormatError(f"track {index} of the MIDI file has a data byte above 127 before byte {at}")
+                yield tick, status, first, second
+            elif status in (0xF0, 0xF7, 0xFF):
+                running = kind = 0
+                if status == 0xFF:
+                    kind = track[at]
+                    at += 1
+                length, at = _read_number(track, at, index)
+                if length > size - at:
+                    raise IndexError
+                yield tick, status, kind, track[at : at + length]
+                at += length
+                if status == 0xFF and kind == _END:
+                    return
+            else:
+                raise FormatError(f"track {index} of the MIDI file has no event at byte {at - (status >= 0x80)}")
+            if at >= size:
+                raise FormatError(f"track {index} of the MIDI file lacks its end mark; the file is damaged")
+    except IndexError as error:
+        if not size:
+            raise FormatError(f"track {index} of the MIDI file lacks its end mark; the file is damaged") from error
+        raise FormatError(f"track {index} of the MIDI file breaks off in the midst of an event") from error
+    raise FormatError(f"a MIDI file must have at most {MAX_EVENTS} events, and this one has more")
 
-    while at < len(track):
-        tick += number()
-        status = byte()
-        if status < 0x80:  # running status: the byte is data already
-            at -= 1
-            status = running
-        if 0x80 <= status < 0xF0:
-            running = status
-            data = bytes(byte() for _ in range(1 if status & 0xE0 == 0xC0 else 2))
-            if max(data) > 0x7F:
-                raise FormatError(f"track {index} of the MIDI file has a data byte above 127 before byte {at}")
-        elif status in (0xF0, 0xF7, 0xFF):
-            running = 0
-            kind = bytes([byte()]) if status == 0xFF else b""
-            size = number()
-            if size > len(track) - at:
-                raise FormatError(f"track {index} of the MIDI file breaks off in the midst of an event")
-            data = kind + track[at : at + size]
-            at += size
-            if kind == b"\x2f":
-                yield Event(tick, index, status, data)
-                return
-        else:
-            raise FormatError(f"track {index} of the MIDI file has no event at byte {at - 1}")
-        yield Event(tick, index, status, data)
-    raise FormatError(f"track {index} of the MIDI file lacks its end mark; the file is damaged")
+
+def _read_number(track: bytes, at: int, index: int) -> tuple[int, int]:
+    """Return a number of up to four bytes, and where the next thing begins."""
+    value = 0
+    for place in range(at, at + 4):
+        part = track[place]
+        value = value << 7 | part & 0x7F
+        if part < 0x80:
+            return value, place + 1
+    raise FormatError(f"track {index} of the MIDI file has a number of more than four bytes before byte {at + 4}")

@@ -9,7 +9,7 @@ from typing import Final
 
 from nesasset.errors import FormatError
 from nesasset.formats.midi import to_seconds
-from nesasset.formats.midi_notes import Midi, MidiNote, count_units, into_range, loop_ticks, title_of
+from nesasset.formats.midi_notes import Midi, MidiNote, bar_of, count_units, into_range, loop_ticks, title_of
 from nesasset.formats.tracker_cells import shortest_groove
 from nesasset.score import HOLD, MAX_ROW_FRAMES, MAX_ROWS, REST, Cell, Instrument, Note, Score
 from nesasset.units import FRAME_RATE_HZ, MAX_VOLUME, VOICE_NAMES
@@ -47,8 +47,8 @@ def arrange(midi: Midi, left_out: Counter[str]) -> Score:
     sounding = [note for track in midi.tracks for note in (*track.notes, *track.drums)]
     if not sounding:
         raise FormatError("the MIDI file has no notes")
-    bar = midi.signatures[0][1] if midi.signatures else Fraction(4)
-    if len({length for _, length in midi.signatures}) > 1:
+    bar = bar_of(midi)
+    if len({(numerator, power) for _, numerator, power in midi.signatures}) > 1:
         left_out["changes of the time signature"] += 1
     bar_rows = min(256, max(1, round(bar * 4)))
     last = max(note.end for note in sounding)

@@ -1,23 +1,19 @@
-"""The notes, controls and marks of any MIDI file, in ticks. Makes no score: midi_import.py and midi_arrange.py do."""
+"""The notes, controls, bends and marks of any MIDI file, in ticks. Makes no score: midi_import.py and midi_arrange.py do."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
-from nesasset.errors import FormatError
-from nesasset.formats.midi import read_events, read_tracks
+from nesasset.formats.midi import MAX_EVENTS, RPG_MAKER_LOOP, TIMBRE, VOLUME, read_events, read_tracks
 from nesasset.units import PITCH_RANGES, VOICES
 
-MAX_NOTES: Final = 200_000
-_RPG_MAKER_LOOP: Final = 111  # the control change that marks a loop's start
 _DRUMS: Final = 9  # General MIDI's channel 10
+_BEND_RANGE: Final = 200  # cents, where a file does not set it
 
 
-@dataclass(frozen=True, slots=True)
-class MidiNote:
+class MidiNote(NamedTuple):
     """A note of any track."""
 
     start: int
@@ -29,13 +25,19 @@ class MidiNote:
 
 @dataclass(slots=True)
 class MidiTrack:
-    """One track: its notes, those of the drum channel apart."""
+    """One track: its notes, those of the drum channel apart; and in file order what changes, as tick and value."""
 
     name: str = ""
     notes: list[MidiNote] = field(default_factory=list)
     drums: list[MidiNote] = field(default_factory=list)
-    controls: list[tuple[int, int, int]] = field(default_factory=list)
-    """Tick, control and value."""
+    volumes: list[tuple[int, int]] = field(default_factory=list)
+    """Control change 11."""
+    timbres: list[tuple[int, int]] = field(default_factory=list)
+    """Control change 12."""
+    bends: list[tuple[int, int]] = field(default_factory=list)
+    """In cents, under the range that the file sets."""
+    texts: list[bytes] = field(default_factory=list)
+    """Text events."""
 
 
 @dataclass(slots=True)
@@ -47,80 +49,120 @@ class Midi:
     tracks: list[MidiTrack] = field(default_factory=list)
     tempos: list[tuple[int, int]] = field(default_factory=list)
     """Tick and microseconds a beat."""
-    signatures: list[tuple[int, Fraction]] = field(default_factory=list)
-    """Tick and quarter notes a bar."""
+    signatures: list[tuple[int, int, int]] = field(default_factory=list)
+    """Tick, numerator and the denominator's power of two."""
     marks: dict[str, int] = field(default_factory=dict)
     end: int = 0
 
 
-def parse(data: bytes, left_out: Counter[str]) -> Midi:
-    """Read a file; what music it holds that no score can is counted in left_out.
+def parse(data: bytes) -> Midi:
+    """Read a file.
 
     Raises:
-        FormatError: The data are no MIDI file of type 0 or 1, are damaged, or have too many notes.
+        FormatError: The data are no MIDI file of type 0 or 1, are damaged, or have too many events.
     """
     division, tracks = read_tracks(data)
     midi = Midi(division)
-    n_notes = 0
+    room = MAX_EVENTS
     for index, content in enumerate(tracks):
-        track = MidiTrack()
-        midi.tracks.append(track)
-        sounding: dict[tuple[int, int], tuple[int, int]] = {}
-
-        def close(
-            key: tuple[int, int],
-            tick: int,
-            track: MidiTrack = track,
-            open_: dict[tuple[int, int], tuple[int, int]] = sounding,
-        ) -> None:
-            start, velocity = open_.pop(key)
-            notes = track.drums if key[0] == _DRUMS else track.notes
-            notes.append(MidiNote(start, tick, key[1], velocity))
-
-        for event in read_events(content, index):
-            midi.end = max(midi.end, event.tick)
-            kind, channel = event.status & 0xF0, event.status & 0x0F
-            if kind in (0x80, 0x90):
-                key = (channel, event.data[0])
-                if key in sounding:
-                    close(key, event.tick)
-                if kind == 0x90 and event.data[1]:
-                    sounding[key] = (event.tick, event.data[1])
-                    n_notes += 1
-                    if n_notes > MAX_NOTES:
-                        raise FormatError(f"a MIDI file to be arranged must have at most {MAX_NOTES} notes")
-            elif kind == 0xB0:
-                if event.data[0] == _RPG_MAKER_LOOP:
-                    midi.marks.setdefault("cc111", event.tick)
-                track.controls.append((event.tick, event.data[0], event.data[1]))
-            elif kind == 0xE0:
-                left_out["pitch bends"] += 1
-            elif event.status == 0xFF:
-                _read_meta(midi, track, event.tick, event.data)
-        for key in list(sounding):
-            close(key, midi.end)
-        track.notes.sort(key=lambda note: (note.start, -note.pitch))
+        room -= _read_track(midi, content, index, room)
     midi.tempos.sort()
     midi.signatures.sort()
     return midi
 
 
-def _read_meta(midi: Midi, track: MidiTrack, tick: int, data: bytes) -> None:
-    kind, content = data[0], data[1:]
+def _read_track(midi: Midi, content: bytes, index: int, room: int) -> int:
+    """Add a track of at most so many events, and return how many it has."""
+    track = MidiTrack()
+    midi.tracks.append(track)
+    sounding: dict[int, tuple[int, int]] = {}  # by 128 times the channel plus the key: tick and velocity
+    parameters: dict[int, dict[int, int]] = {}  # by channel: controls 98 to 101, 6 and 38, that set a bend's range
+    ranges: dict[int, int] = {}
+
+    def close(key: int, tick: int) -> None:
+        start, velocity = sounding.pop(key)
+        notes = track.drums if key >> 7 == _DRUMS else track.notes
+        notes.append(MidiNote(start, tick, key & 0x7F, velocity))
+
+    tick = count = 0
+    for tick, status, first, second in read_events(content, index, room):
+        count += 1
+        kind = status & 0xF0
+        if kind <= 0x90:
+            key = (status & 0x0F) << 7 | first
+            if key in sounding:
+                close(key, tick)
+            if kind == 0x90 and second:
+                sounding[key] = (tick, second)
+        elif kind == 0xB0:
+            if first == VOLUME:
+                track.volumes.append((tick, second))
+            elif first == TIMBRE:
+                track.timbres.append((tick, second))
+            elif first == RPG_MAKER_LOOP:
+                midi.marks.setdefault("cc111", tick)
+            elif first in (6, 38, 98, 99, 100, 101):
+                channel = status & 0x0F
+                ranges[channel] = _bend_range(parameters.setdefault(channel, {}), first, second, ranges.get(channel))
+        elif kind == 0xE0:
+            reach = ranges.get(status & 0x0F, _BEND_RANGE)
+            track.bends.append((tick, _to_cents((second << 7 | first) - 8192, reach)))
+        elif status == 0xFF:
+            _read_meta(midi, track, tick, first, second)
+    midi.end = max(midi.end, tick)
+    for key in list(sounding):
+        close(key, midi.end)
+    track.notes.sort(key=lambda note: (note.start, -note.pitch))
+    return count
+
+
+def _bend_range(parameters: dict[int, int], control: int, value: int, reach: int | None) -> int:
+    """Return a channel's bend range in cents after a control: registered parameter 0, data in 6 and 38."""
+    reach = _BEND_RANGE if reach is None else reach
+    if control in (98, 99):  # a parameter that is not registered: data is not for us until 100 and 101 come again
+        parameters.pop(100, None)
+        parameters.pop(101, None)
+    elif control in (100, 101):
+        parameters[control] = value
+    elif parameters.get(100) == 0 and parameters.get(101) == 0:
+        semitones, cents = divmod(reach, 100)
+        return 100 * value + cents if control == 6 else 100 * semitones + min(value, 99)
+    return reach
+
+
+def _to_cents(wheel: int, reach: int) -> int:
+    """Return a position of the wheel, -8192 to 8191, in cents, rounded half up."""
+    return (2 * wheel * reach + 8192) // 16384
+
+
+def _read_meta(midi: Midi, track: MidiTrack, tick: int, kind: int, content: bytes) -> None:
     if kind == 0x51 and len(content) == 3:
         midi.tempos.append((tick, max(1, int.from_bytes(content, "big"))))
+    elif kind == 0x01:
+        track.texts.append(content)
     elif kind == 0x03 and not track.name:
-        track.name = content[:1024].decode(errors="replace")
+        track.name = to_name(content)
     elif kind == 0x06:
         midi.marks.setdefault(content[:64].decode(errors="replace").lower(), tick)
     elif kind == 0x58 and len(content) == 4 and content[0] and content[1] < 8:
-        midi.signatures.append((tick, Fraction(4 * content[0], 1 << content[1])))
+        midi.signatures.append((tick, content[0], content[1]))
+
+
+def to_name(content: bytes) -> str:
+    """Return a track's name as it is read, at most 1024 bytes of it."""
+    return content[:1024].decode(errors="replace")
 
 
 def title_of(midi: Midi) -> str:
     """Return the name of the first track, if that is a title and no voice's name."""
     first = midi.tracks[0]
     return "" if first.notes or first.drums or first.name.upper() in VOICES else first.name
+
+
+def bar_of(midi: Midi) -> Fraction:
+    """Return the quarter notes of a bar, by the first time signature."""
+    _, numerator, power = midi.signatures[0] if midi.signatures else (0, 4, 2)
+    return Fraction(4 * numerator, 1 << power)
 
 
 def loop_ticks(midi: Midi) -> tuple[int, int] | None:

@@ -15,12 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nesasset.errors import FormatError
+from nesasset.formats import files, midi
 from nesasset.units import VOICES
 
 SAMPLE_RATE_HZ = 44_100
 FRAME_SAMPLES = 44_100 / 60.0988  # the console's own frame, 733.79 samples: the clock of the data, not of our files
 MAX_SAMPLES = 44_100 * 3600
 _TRACKS = {"p1": "P1", "p2": "P2", "tr": "TR", "no": "NO"}
+_TICKS_PER_BEAT = 22_050
+_META, _TRACK_NAME, _TIME_SIGNATURE = 0xFF, 0x03, 0x58
+_Event = tuple[int, int, int, int | bytes]  # as midi.read_events gives them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,50 +43,61 @@ def load(path: str | Path) -> NesmdbSong:
     Raises:
         FormatError: The file is no MIDI file, or not one of NES-MDB's.
     """
-    import mido
-
+    data = files.read_bytes(path, midi.MAX_BYTES)
     try:
-        midi = mido.MidiFile(str(path))
-    except Exception as error:  # mido raises whatever its parser trips over: EOFError, KeyError, IndexError, ValueError…
-        raise FormatError(f"{path}: not a readable MIDI file ({type(error).__name__}: {error})") from error
-    if midi.ticks_per_beat != 22_050:
-        raise FormatError(f"{path}: NES-MDB files have 22050 ticks a beat, this one has {midi.ticks_per_beat}")
-    ends = []
-    tick = 0
-    for message in midi.tracks[0] if midi.tracks else ():
-        tick += message.time
-        if message.type == "time_signature":
-            ends.append(tick)
+        return loads(data)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from error
+
+
+def loads(data: bytes) -> NesmdbSong:
+    """Return the song that a MIDI file holds; see `load`."""
+    ticks_per_beat, contents = midi.read_tracks(data)
+    if ticks_per_beat != _TICKS_PER_BEAT:
+        raise FormatError(f"NES-MDB files have {_TICKS_PER_BEAT} ticks a beat, this one has {ticks_per_beat}")
+    room = midi.MAX_EVENTS
+    tracks: dict[str, list[_Event]] = {}
+    for index, content in enumerate(contents):
+        events: list[_Event] = list(midi.read_events(content, index, room))
+        room -= len(events)
+        if not index:
+            head = events
+        names = (text for _, status, kind, text in events if status == _META and kind == _TRACK_NAME)
+        name = next(names, b"")
+        tracks[name.decode("latin1") if isinstance(name, bytes) else ""] = events
+    ends = [tick for tick, status, kind, _ in head if status == _META and kind == _TIME_SIGNATURE]
     if len(ends) < 2 or not 0 < ends[1] <= MAX_SAMPLES:
-        raise FormatError(f"{path}: no end mark (a second time signature within {MAX_SAMPLES} samples) was found")
-    tracks = {_TRACKS[track.name]: track for track in midi.tracks if track.name in _TRACKS}
-    if len(tracks) != 4:
-        raise FormatError(f"{path}: NES-MDB files have tracks p1, p2, tr and no, this one has {[t.name for t in midi.tracks]}")
-    return NesmdbSong(ends[1], {voice: _states(tracks[voice], voice) for voice in VOICES})
+        raise FormatError(f"no end mark (a second time signature within {MAX_SAMPLES} samples) was found")
+    if not tracks.keys() >= _TRACKS.keys():
+        found = ", ".join(name[:20] for name in list(tracks)[:8])
+        raise FormatError(f"NES-MDB files have tracks p1, p2, tr and no, this one has {found!r}")
+    return NesmdbSong(ends[1], {voice: _states(tracks[name], voice) for name, voice in _TRACKS.items()})
 
 
-def _states(track: list, voice: str) -> NDArray[np.int32]:  # type: ignore[type-arg]  # mido has no types
-    """Fold a track's messages into states, the last one of each sample kept."""
+def _states(events: list[_Event], voice: str) -> NDArray[np.int32]:
+    """Fold a track's events into states, the last one of each sample kept; nothing after the longest song is looked at."""
     rows: list[tuple[int, int, int, int]] = []
-    tick = note = volume = timbre = 0
-    for message in track:
-        tick += message.time
-        kind = message.type
-        if kind == "control_change":
-            if message.control == 11:
-                volume = message.value
-            elif message.control == 12:
-                timbre = message.value
+    note = volume = timbre = 0
+    for tick, status, first, second in events:
+        kind = status & 0xF0
+        if kind not in (0x80, 0x90, 0xB0):
+            continue
+        assert isinstance(second, int)  # bytes are of metadata and system messages
+        if tick > MAX_SAMPLES:
+            break
+        if kind == 0xB0:
+            if first == 11:
+                volume = second
+            elif first == 12:
+                timbre = second
             else:
                 continue
-        elif kind == "note_on" and message.velocity:
-            note, volume = message.note, 15 if voice == "TR" else message.velocity
-        elif kind in ("note_on", "note_off"):
-            if message.note != note:
-                continue  # the off of a note that another one has already replaced
+        elif kind == 0x90 and second:
+            note, volume = first, 15 if voice == "TR" else second
+        elif first == note:
             note = 0
         else:
-            continue
+            continue  # the off of a note that another one has already replaced
         state = (tick, note, volume if note else 0, timbre)
         if rows and rows[-1][0] == tick:
             rows[-1] = state

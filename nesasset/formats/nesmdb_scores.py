@@ -37,6 +37,7 @@ from nesasset.units import FRAME_RATE_HZ, NOISE_PERIODS, VOICE_NAMES, VOICES
 SAMPLE_RATE_HZ: Final = 44_100  # of n_samples, whatever the rate of the slots
 MAX_BYTES: Final = 32 * 1024 * 1024  # the largest of the published set has under 1 MiB
 MAX_SLOTS: Final = 4_000_000
+_MAX_OPCODES: Final = 1000  # a score takes some sixty
 _NOTE, _VELOCITY, _TIMBRE = 0, 1, 2
 
 # Opcodes that make numbers, strings, tuples and the calls of a numpy array. Missing on purpose: everything of dicts,
@@ -265,7 +266,10 @@ def _check_opcodes(data: bytes) -> None:
     if len(data) > MAX_BYTES:
         raise FormatError(f"a NES-MDB score must have at most {MAX_BYTES} bytes, and this one has more")
     try:
-        for opcode, argument, position in pickletools.genops(data):  # tests announced sizes against the data
+        opcodes = pickletools.genops(data)  # tests announced sizes against the data
+        for number, (opcode, argument, position) in enumerate(opcodes):
+            if number == _MAX_OPCODES:
+                raise FormatError(f"the pickle has more than {_MAX_OPCODES} opcodes, and a score needs some sixty")
             if opcode.name not in _OPCODES:
                 raise FormatError(f"the pickle has the opcode {opcode.name} at byte {position}, which no score needs")
             if isinstance(argument, int) and opcode.name.endswith("PUT") and not 0 <= argument <= len(data):

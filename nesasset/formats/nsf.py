@@ -1,4 +1,4 @@
-"""NSF and NSF2: register logs as music that plays on the console, the player with it. Writes only.
+"""NSF and NSF2: register logs as music that plays on the console, the player with it. Writes; reads what a file says of itself.
 
 Source: NESdev wiki, pages "NSF", "NSF2", "NSFe" (the chunks appended to an NSF2).
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from nesasset.errors import FormatError, out_of_range
@@ -23,6 +24,7 @@ BANK_BYTES: Final = 0x1000
 MAX_BANKS: Final = 256
 MAX_LOOPS: Final = 1000
 MAX_FADE_MS: Final = 600_000
+MAX_BYTES: Final = 4 * 1024 * 1024  # of a file to describe: 1 MiB of banks, and what stands behind them
 
 _HEADER: Final = struct.Struct("<5s3B3H32s32s32sH8sH2BB3s")
 _INIT, _PLAY, _LOAD = 0x8000, 0x8003, 0x8000
@@ -32,6 +34,34 @@ _TEXT_BYTES: Final = 31  # and a zero
 _SAMPLE_BANKS: Final = 4  # $C000 to $FFFF
 _SAMPLE_CHANNEL: Final = 0x10  # the bit of $4015
 _REGIONS: Final = {"ntsc": 0, "pal": 1}
+_EXPANSIONS: Final = ("VRC6", "VRC7", "FDS", "MMC5", "N163", "5B", "VT02+")  # bits of the header's byte $7B
+
+
+@dataclass(frozen=True, slots=True)
+class NsfInfo:
+    """What an NSF says about itself, ours or any other."""
+
+    version: int
+    """1, or 2 for an NSF2."""
+    songs: int
+    album: str
+    """The header's first line: a game, a pack, or the title of the only song."""
+    author: str
+    copyright: str
+    region: str
+    """'ntsc', 'pal', or 'both'."""
+    frames_a_second: float
+    """By the header's period in microseconds, the NTSC one unless the file is for PAL only."""
+    data_bytes: int
+    """Program and music."""
+    banks: int
+    """Of 4 KiB, filled up; 0 for a file that is loaded as a whole."""
+    expansions: tuple[str, ...]
+    """Sound chips beside the 2A03."""
+    titles: tuple[str, ...]
+    """Of the songs, where chunks behind the data have them."""
+    seconds: tuple[float | None, ...]
+    """How long each song is to be heard, without its fade, where chunks say so; None for a song of which they do not."""
 
 
 def dumps(
@@ -106,6 +136,75 @@ def save(
         OutputError: The file cannot be written.
     """
     files.write_bytes(path, dumps(logs, titles=titles, author=author, album=album))
+
+
+def describe(path: str | os.PathLike[str]) -> NsfInfo:
+    """Return what an NSF or NSF2 says about itself; the program in it is not run.
+
+    Raises:
+        FormatError: The file cannot be read, is no NSF, is damaged or cut off, or has more than 4 MiB.
+    """
+    data = files.read_bytes(path, MAX_BYTES)
+    try:
+        return _describe(data)
+    except FormatError as error:
+        raise FormatError(f"{os.fspath(path)}: {error}") from error
+
+
+def _describe(data: bytes) -> NsfInfo:
+    if data[:5] != b"NESM\x1a":
+        raise FormatError("the file is no NSF: it does not begin with 'NESM' and a byte 1A")
+    if len(data) <= _HEADER.size:
+        raise FormatError(f"the NSF is cut off: it has {len(data)} bytes, its header alone needs {_HEADER.size}")
+    _, version, songs, _, _, _, _, *rest = _HEADER.unpack_from(data)
+    album, author, rights, ntsc_us, banks, pal_us, region, expansions, _, size = rest
+    if version not in {1, 2} or not songs:
+        raise FormatError(f"an NSF has version 1 or 2 and 1 to 255 songs, not version {version} and {songs} songs")
+    data_bytes = int.from_bytes(size, "little") or len(data) - _HEADER.size  # 0: to the end of the file
+    end = _HEADER.size + data_bytes
+    if end > len(data):
+        raise FormatError(f"the NSF is cut off: it has {len(data)} bytes, and its data end at byte {end}")
+    chunks = _chunks(data, end)
+    period_us = pal_us if region & 3 == _REGIONS["pal"] else ntsc_us
+    lines = _texts(chunks[b"auth"]) if b"auth" in chunks else ()
+    album, author, rights = (
+        whole or field.partition(b"\0")[0].decode("cp1252", "replace").strip()
+        for whole, field in zip((*lines, "", "", "")[:3], (album, author, rights), strict=True)
+    )
+    times = chunks.get(b"time", b"")
+    milliseconds = struct.unpack(f"<{len(times) // 4}i", times[: len(times) // 4 * 4])
+    return NsfInfo(
+        version=version,
+        songs=songs,
+        album=album,
+        author=author,
+        copyright=rights,
+        region="both" if region & 2 else "pal" if region & 1 else "ntsc",
+        frames_a_second=round(1e6 / period_us, 3) if period_us else 0.0,
+        data_bytes=data_bytes,
+        banks=-(-data_bytes // BANK_BYTES) if any(banks) else 0,
+        expansions=tuple(name for bit, name in enumerate(_EXPANSIONS) if expansions >> bit & 1),
+        titles=_texts(chunks.get(b"tlbl", b""))[:songs],
+        seconds=tuple(time / 1000 if time >= 0 else None for time in milliseconds[:songs]),
+    )
+
+
+def _chunks(data: bytes, at: int) -> dict[bytes, bytes]:
+    """Return the chunks behind the data by name; the last is NEND."""
+    found: dict[bytes, bytes] = {}
+    while at < len(data) and b"NEND" not in found:
+        head = data[at : at + 8]
+        size = int.from_bytes(head[:4], "little")
+        if len(head) < 8 or at + 8 + size > len(data):
+            raise FormatError(f"the NSF is cut off or damaged in the chunk at byte {at}")
+        found.setdefault(head[4:], data[at + 8 : at + 8 + size])
+        at += 8 + size
+    return found
+
+
+def _texts(chunk: bytes) -> tuple[str, ...]:
+    """Return the strings of a chunk, each of which ends with a zero."""
+    return tuple(text.decode("utf-8", "replace").strip() for text in chunk.removesuffix(b"\0").split(b"\0")) if chunk else ()
 
 
 def _banks(logs: Sequence[RegisterLog]) -> bytes:

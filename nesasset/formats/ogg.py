@@ -10,17 +10,22 @@ alone on the first page, the other two after it, sound from a fresh page).
 
 from __future__ import annotations
 
+import io
 import os
 import struct
+import tempfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Final
+from itertools import chain
+from typing import BinaryIO, Final
 
 from nesasset.audio import Audio
 from nesasset.errors import AudioError, FormatError, out_of_range
-from nesasset.formats import files, soundfile_encoder, vorbis_comment
-from nesasset.formats.audio_info import MAX_BYTES, AudioInfo, check_loop
+from nesasset.formats import sound_stream, soundfile_encoder, vorbis_comment
+from nesasset.formats.audio_info import AudioInfo, check_loop, opened
+from nesasset.formats.sound_stream import Block, SoundStream, Write
 
 DEFAULT_QUALITY: Final = 0.4  # libvorbis q4, libsndfile's own default: about 128 kbit/s in stereo
 
@@ -56,32 +61,78 @@ def encode(audio: Audio, tags: Mapping[str, str] | None = None, quality: float =
     Raises:
         AudioError: quality is out of range, a tag cannot be a tag, or Vorbis cannot hold the audio.
     """
-    if not 0 <= quality <= 1:
-        raise AudioError(out_of_range("quality", quality, 0, 1))
-    pages = _pages(soundfile_encoder.encode(audio, "OGG", "VORBIS", 1 - quality))
-    (identification, comment, setup), n_header_pages = _header_packets(pages)
-    vendor, _ = vorbis_comment.decode(comment[len(_COMMENT) :])
-    comment = _COMMENT + vorbis_comment.encode(vendor, tags or {}, audio.loop) + _FRAMING_BIT
-    headers = _paginate([identification], _FIRST) + _paginate([comment, setup], 0)
-    # A serial must differ between streams that are joined in one file, so it comes from the sound.
-    serial = zlib.crc32(audio.samples.astype("<i2").tobytes(), audio.sample_rate_hz)
-    sound = pages[n_header_pages:]
-    return b"".join(
-        _page_to_bytes(page.flags, page.granule, serial, number, page.lacing, page.body)
-        for number, page in enumerate(headers + sound)
-    )
+    file = io.BytesIO()
+    with _encoder(file, sound_stream.of(audio), tags, quality) as write:
+        write(audio.samples)
+    return file.getvalue()
 
 
 def save(
-    audio: Audio, path: str | os.PathLike[str], tags: Mapping[str, str] | None = None, quality: float = DEFAULT_QUALITY
+    sound: Audio | SoundStream,
+    path: str | os.PathLike[str],
+    tags: Mapping[str, str] | None = None,
+    quality: float = DEFAULT_QUALITY,
 ) -> None:
-    """Write an OGG Vorbis file, whole or not at all.
+    """Write an OGG Vorbis file, whole or not at all; a stream is made and written block by block.
 
     Raises:
         AudioError: As `encode`.
         OutputError: The file cannot be written.
     """
-    files.write_bytes(path, encode(audio, tags, quality))
+    stream = sound_stream.of(sound) if isinstance(sound, Audio) else sound
+    with writing(stream, path, tags, quality) as write:
+        for block in stream.blocks():
+            write(block)
+
+
+def writing(
+    sound: SoundStream,
+    path: str | os.PathLike[str],
+    tags: Mapping[str, str] | None = None,
+    quality: float = DEFAULT_QUALITY,
+) -> AbstractContextManager[Write]:
+    """Give a function that takes the blocks of a sound and writes them; see `wav.writing`."""
+    return sound_stream.written(path, lambda file: _encoder(file, sound, tags, quality))
+
+
+@contextmanager
+def _encoder(
+    file: BinaryIO, sound: SoundStream, tags: Mapping[str, str] | None, quality: float
+) -> Iterator[Write]:
+    """Give a function that takes the blocks of a sound; then write libvorbis' packets on pages of our own."""
+    if not 0 <= quality <= 1:
+        raise AudioError(out_of_range("quality", quality, 0, 1))
+    vorbis_comment.check_tags(tags or {})
+    serial = 0
+    with tempfile.TemporaryDirectory(prefix="nesasset-") as folder:
+        plain = os.path.join(folder, "plain.ogg")
+        with soundfile_encoder.encoder(plain, sound, "OGG", "VORBIS", 1 - quality) as encode:
+            # A serial must differ between streams that are joined in one file, so it comes from the sound.
+            samples_sum = sound.sample_rate_hz
+
+            def write(block: Block) -> None:
+                nonlocal samples_sum
+                samples_sum = zlib.crc32(block.astype("<i2", copy=False).tobytes(), samples_sum)
+                encode(block)
+
+            yield write
+            serial = samples_sum
+        with open(plain, "rb") as encoded:
+            _write_pages(_read_pages(encoded), serial, sound, tags or {}, file)
+
+
+def _write_pages(
+    pages: Iterator[_Page], serial: int, sound: SoundStream, tags: Mapping[str, str], file: BinaryIO
+) -> None:
+    """Write a stream with a comment and a serial of our own."""
+    identification, comment, setup = _header_packets(list(_header_pages(pages)))
+    vendor, _ = vorbis_comment.decode(comment[len(_COMMENT) :])
+    comment = _COMMENT + vorbis_comment.encode(vendor, tags, sound.loop) + _FRAMING_BIT
+    headers = _paginate([identification], _FIRST) + _paginate([comment, setup], 0)
+    file.writelines(
+        _page_to_bytes(page.flags, page.granule, serial, number, page.lacing, page.body)
+        for number, page in enumerate(chain(headers, pages))
+    )
 
 
 def describe(path: str | os.PathLike[str]) -> AudioInfo:
@@ -90,11 +141,8 @@ def describe(path: str | os.PathLike[str]) -> AudioInfo:
     Raises:
         FormatError: The file cannot be read, is no such OGG, is damaged or cut off, or its loop lies outside its samples.
     """
-    data = files.read_bytes(path, MAX_BYTES)
-    try:
-        return _describe(data)
-    except FormatError as error:
-        raise FormatError(f"{os.fspath(path)}: {error}") from error
+    with opened(path) as file:
+        return _describe(file)
 
 
 def loop_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
@@ -102,64 +150,78 @@ def loop_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     return describe(path).loop
 
 
-def _describe(data: bytes) -> AudioInfo:
-    pages = _pages(data)
-    if {page.serial for page in pages} != {pages[0].serial}:
-        raise FormatError("the OGG must hold one stream, and it holds several")
-    for number, page in enumerate(pages):
-        if page.number != number:
-            raise FormatError(f"page {number} of the OGG is missing; the file is damaged")
-        if bool(page.flags & _LAST) != (number == len(pages) - 1):
-            raise FormatError(f"the OGG is cut off: its stream must end with its last page, {len(pages) - 1}")
-    (identification, comment, _), _ = _header_packets(pages)
+def _describe(file: BinaryIO) -> AudioInfo:
+    pages = _read_pages(file)
+    headers = list(_header_pages(pages))
+    identification, comment, _ = _header_packets(headers)
     if len(identification) < 30:
         raise FormatError(f"the OGG's first header must have 30 bytes, not {len(identification)}; the file is damaged")
     n_channels, rate = struct.unpack_from("<BI", identification, 11)  # after type, 'vorbis' and a version of 32 bits
-    n_samples = pages[-1].granule
+    last = headers[0]
+    for number, page in enumerate(chain(headers, pages)):
+        if page.serial != headers[0].serial:
+            raise FormatError("the OGG must hold one stream, and it holds several")
+        if page.number != number:
+            raise FormatError(f"page {number} of the OGG is missing; the file is damaged")
+        if number and last.flags & _LAST:
+            raise FormatError(f"the OGG must end with the last page of its stream, {number - 1}, and it goes on")
+        last = page
+    if not last.flags & _LAST:
+        raise FormatError(f"the OGG is cut off: page {last.number} is not the last one of its stream")
+    n_samples = last.granule
     if not n_channels or not rate or n_samples < 0:
         raise FormatError(f"the OGG's header is damaged: {n_channels} channels, {rate} Hz, {n_samples} samples")
     tags, loop = vorbis_comment.split_loop(vorbis_comment.decode(comment[len(_COMMENT) :])[1])
     return AudioInfo("OGG", rate, n_channels, n_samples, check_loop(loop, n_samples), tags)
 
 
-def _pages(data: bytes) -> list[_Page]:
-    """Return every page of a file. Raises FormatError at the first one that is cut off or fails its checksum."""
-    pages: list[_Page] = []
-    at = 0
-    while at < len(data):
-        if len(data) - at < _PAGE.size:
-            raise FormatError(f"the OGG is cut off in the head of page {len(pages)}")
-        magic, version, flags, granule, serial, number, checksum, n_segments = _PAGE.unpack_from(data, at)
+def _read_pages(file: BinaryIO) -> Iterator[_Page]:
+    """Yield every page of a file. Raises FormatError at the first one that is cut off or fails its checksum."""
+    at = count = 0
+    while (head := file.read(_PAGE.size)) or not count:
+        if not head:
+            raise FormatError("the file is no OGG: it is empty")
+        if len(head) < _PAGE.size:
+            raise FormatError(f"the OGG is cut off in the head of page {count}")
+        magic, version, flags, granule, serial, number, checksum, n_segments = _PAGE.unpack(head)
         if magic != b"OggS" or version != 0:
             raise FormatError(f"the file is no OGG or is damaged: no page begins at byte {at}")
-        lacing = data[at + _PAGE.size : at + _PAGE.size + n_segments]
-        end = at + _PAGE.size + n_segments + sum(lacing)
-        if end > len(data):
-            raise FormatError(f"the OGG is cut off: page {len(pages)} has {len(data) - at} of its {end - at} bytes")
-        page = _Page(flags, granule, serial, number, lacing, data[at + _PAGE.size + n_segments : end])
-        if _checksum(data[at : at + 22] + bytes(4) + data[at + 26 : end]) != checksum:
-            raise FormatError(f"page {len(pages)} of the OGG does not match its checksum; the file is damaged")
-        pages.append(page)
-        at = end
-    if not pages:
-        raise FormatError("the file is no OGG: it is empty")
-    return pages
+        lacing = file.read(n_segments)
+        body = file.read(sum(lacing))
+        size, there = _PAGE.size + n_segments + sum(lacing), len(head) + len(lacing) + len(body)
+        if there < size or len(lacing) < n_segments:
+            raise FormatError(f"the OGG is cut off: page {count} has {there} of its {size} bytes")
+        if _checksum(head[:22] + bytes(4) + head[26:] + lacing + body) != checksum:
+            raise FormatError(f"page {count} of the OGG does not match its checksum; the file is damaged")
+        yield _Page(flags, granule, serial, number, lacing, body)
+        at, count = at + size, count + 1
 
 
-def _header_packets(pages: list[_Page]) -> tuple[list[bytes], int]:
-    """Return the three header packets and the number of pages they fill."""
-    packets = [bytearray()]  # growing in place: a cover picture makes a comment of 65 000 segments
-    n_pages = 0
+def _pages(data: bytes) -> list[_Page]:
+    """Return every page of a whole file, as tests that change pages want them; see `_read_pages`."""
+    return list(_read_pages(io.BytesIO(data)))
+
+
+def _header_pages(pages: Iterator[_Page]) -> Iterator[_Page]:
+    """Yield the pages up to the one on which the third packet ends, and take no more."""
+    n_packets = 0
     for page in pages:
-        n_pages += 1
+        yield page
+        n_packets += sum(size < _MAX_SEGMENTS for size in page.lacing)
+        if n_packets >= 3:
+            return
+
+
+def _header_packets(pages: list[_Page]) -> list[bytes]:
+    """Return the three packets that the header pages hold and nothing else."""
+    packets = [bytearray()]  # growing in place: a cover picture makes a comment of 65 000 segments
+    for page in pages:
         at = 0
         for size in page.lacing:
             packets[-1] += page.body[at : at + size]
             at += size
             if size < _MAX_SEGMENTS:
                 packets.append(bytearray())
-        if len(packets) > 3:
-            break
     if len(packets) != 4 or packets[3]:
         raise FormatError(
             "the OGG must begin with three Vorbis headers on pages of their own; it is of another kind or damaged"
@@ -167,7 +229,7 @@ def _header_packets(pages: list[_Page]) -> tuple[list[bytes], int]:
     for packet, head in zip(packets, (_IDENTIFICATION, _COMMENT, _SETUP), strict=False):
         if not packet.startswith(head):
             raise FormatError(f"the OGG holds no Vorbis: a header must begin with {head!r}, not {bytes(packet[:7])!r}")
-    return [bytes(packet) for packet in packets[:3]], n_pages
+    return [bytes(packet) for packet in packets[:3]]
 
 
 def _paginate(packets: list[bytes], flags: int) -> list[_Page]:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import os
 import re
 from array import array
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -54,6 +55,24 @@ _RATE: Final = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,20})?")
 _TWO_NUMBERS: Final = re.compile(rf"{_NUMBER} +{_NUMBER}")
 _MEMORY: Final = re.compile(rf"([0-9A-Fa-f]{{4}}) +((?:[0-9A-Fa-f]{{2}}){{1,{MAX_MEMORY}}})")
 _SHOWN: Final = 60  # characters of a line that a message quotes
+
+
+@dataclass(frozen=True, slots=True)
+class LogInfo:
+    """What a register log holds."""
+
+    frames: int
+    """Of one pass, intro and loop."""
+    seconds: float
+    frame_rate_hz: float
+    region: str
+    writes: int
+    loop: tuple[int, int] | None
+    """First frame of the loop and the frame after its last; None for a piece that ends."""
+    has_cycles: bool
+    """Whether each write has its CPU cycle."""
+    memory_bytes: int
+    """Of sample memory."""
 
 
 def dumps(log: RegisterLog) -> str:
@@ -138,6 +157,21 @@ def load(path: str | os.PathLike[str]) -> RegisterLog:
     except UnicodeDecodeError as error:
         raise FormatError(f"{os.fspath(path)}: byte {error.start} is no UTF-8; save the register log as UTF-8 text") from error
     return loads(text, os.fspath(path))
+
+
+def describe(path: str | os.PathLike[str]) -> LogInfo:
+    """Return what a register log holds; see `loads` for the errors."""
+    log = load(path)
+    return LogInfo(
+        frames=log.n_frames,
+        seconds=log.n_frames / log.frame_rate_hz,
+        frame_rate_hz=log.frame_rate_hz,
+        region=log.region,
+        writes=len(log.frames),
+        loop=log.loop,
+        has_cycles=log.cycles is not None,
+        memory_bytes=len(log.memory),
+    )
 
 
 def _words(line: str) -> str:

@@ -1,4 +1,4 @@
-""".nes: register logs as a cartridge that lists its songs and plays them. Writes only.
+""".nes: register logs as a cartridge that lists its songs and plays them. Writes; reads the header of any cartridge.
 
 Source: NESdev wiki, pages "NES 2.0", "NROM", "UxROM", "INES Mapper 031".
 
@@ -123,6 +123,65 @@ def save(
         OutputError: The file cannot be written.
     """
     files.write_bytes(path, dumps(logs, titles=titles, author=author, album=album))
+
+
+MAX_BYTES: Final = 64 * 1024 * 1024  # of a file to describe; the largest cartridges sold had 2
+_MAPPERS: Final = {0: "NROM", 1: "MMC1", 2: "UxROM", 3: "CNROM", 4: "MMC3", 5: "MMC5", 7: "AxROM", 31: "mapper 31"}
+
+
+@dataclass(frozen=True, slots=True)
+class RomInfo:
+    """What the header of a .nes file says."""
+
+    header: str
+    """'iNES' or 'NES 2.0'."""
+    mapper: int
+    """Number of the circuit; 0, 2 or 31 for a cartridge of ours."""
+    board: str
+    """Its usual name; empty where it has none here."""
+    prg_bytes: int
+    """Program ROM."""
+    chr_bytes: int
+    """ROM with the picture's tiles; 0 where they are in RAM."""
+    region: str
+    """'ntsc', 'pal', 'dendy' or 'both'."""
+
+
+def describe(path: str | os.PathLike[str]) -> RomInfo:
+    """Return what the header of a .nes file says; the program in it is not run.
+
+    Raises:
+        FormatError: The file cannot be read, is no .nes file, is cut off, or has more than 64 MiB.
+    """
+    data = files.read_bytes(path, MAX_BYTES)
+    try:
+        return _describe(data)
+    except FormatError as error:
+        raise FormatError(f"{os.fspath(path)}: {error}") from error
+
+
+def _describe(data: bytes) -> RomInfo:
+    if data[:4] != b"NES\x1a":
+        raise FormatError("the file is no .nes file: it does not begin with 'NES' and a byte 1A")
+    if len(data) < 16:
+        raise FormatError(f"the .nes file is cut off: it has {len(data)} bytes, its header alone needs 16")
+    is_nes2 = data[7] & 0x0C == 0x08
+    mapper = data[6] >> 4
+    if is_nes2 or not any(data[12:16]):  # old tools left their names in the bytes behind the mapper's first half
+        mapper |= data[7] & 0xF0
+    prg_high, chr_high = (data[9] & 0x0F, data[9] >> 4) if is_nes2 else (0, 0)
+    mapper |= (data[8] & 0x0F) << 8 if is_nes2 else 0
+    prg_bytes, chr_bytes = _rom_bytes(data[4], prg_high, 16 * _KIB), _rom_bytes(data[5], chr_high, 8 * _KIB)
+    end = 16 + (512 if data[6] & 4 else 0) + prg_bytes + chr_bytes  # 512: a trainer, which hardly any file has
+    if end > len(data):
+        raise FormatError(f"the .nes file is cut off: it has {len(data)} of its {end} bytes")
+    region = ("ntsc", "pal", "both", "dendy")[data[12] & 3] if is_nes2 else ("ntsc", "pal")[data[9] & 1]
+    return RomInfo("NES 2.0" if is_nes2 else "iNES", mapper, _MAPPERS.get(mapper, ""), prg_bytes, chr_bytes, region)
+
+
+def _rom_bytes(low: int, high: int, unit: int) -> int:
+    """Return the size of a ROM: units, or where the high part is 15, a power of two by an odd number."""
+    return (low | high << 8) * unit if high < 15 else 2 ** (low >> 2) * (2 * (low & 3) + 1)
 
 
 def _pages(names: Sequence[str]) -> list[bytes]:

@@ -10,7 +10,8 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from typing import Any, Final
 
 from nesasset.errors import FormatError, ScoreError, did_you_mean, out_of_range
@@ -19,7 +20,8 @@ from nesasset.units import MAX_VOLUME, NOTE_NAMES, VOICE_NAMES, VOICES, name_to_
 
 FORMAT: Final = "nesasset-score"
 VERSION: Final = 1
-MAX_BYTES: Final = 16 * 1024 * 1024  # the longest score of 65 536 rows and the fullest instruments need about 7 MiB
+MAX_BYTES: Final = 8 * 1024 * 1024  # the longest score of 65 536 rows and the fullest instruments need about 7 MiB
+MAX_VALUES: Final = 65_536  # in provenance
 MAX_DEPTH: Final = 64  # of provenance; far below Python's own limit, so that none of our recursions meets it
 
 _KEYS: Final = (
@@ -34,7 +36,10 @@ _VIBRATO_KEYS: Final = ("delay", "period", "depth")
 _TOKEN: Final = re.compile(
     r"(x|[A-G][-#]-?[0-9]{1,2})/([0-9]{1,4})(?:\+([0-9]{1,4}))?(?:v([0-9]{1,4}))?(?:~([0-9]{1,4}))?"
 )
+_PITCHES: Final[dict[str, int | None]] = {"x": None} | {pitch_to_name(pitch): pitch for pitch in range(128)}
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_MAX_DIGITS: Final = 4000  # Python's own limit is 4300, and changeable
+_LONG_NUMBER: Final = re.compile(rf"(?<![0-9])[0-9]{{{_MAX_DIGITS + 1}}}")
 _SCORE_PLACE: Final = re.compile(r"^(P1|P2|TR|NO) row (\d+): ")
 
 
@@ -89,50 +94,10 @@ def loads(text: str) -> Score:
     """
     if len(text) > MAX_BYTES:
         raise FormatError(f"a score file must have at most {MAX_BYTES} bytes, and this one has more")
-    document = _parse(text)
-    if not isinstance(document, dict):
-        raise FormatError(f"a score file must hold a JSON object, not {_show(document)}")
-    # Format and version come first: the other keys of another version mean nothing to us.
-    if document.get("format") != FORMAT:
-        raise FormatError(f'format must be "{FORMAT}", not {_show(document.get("format"))}; is this a score file?')
-    version = document.get("version")
-    if not _is_int(version) or version != VERSION:
-        raise FormatError(
-            f"score version must be {VERSION}, not {_show(version)}; a newer version of nesasset may read it"
-        )
-    _check_keys("the score", document, _KEYS, _OPTIONAL)
-    for label in ("title", "theme"):
-        _check_json(label, document.get(label, ""), str)
-    _check_json("provenance", document.get("provenance", {}), dict)
-    groove = _integers("groove", document["groove"])
-    loop = None if document["loop"] is None else _integers("loop", document["loop"])
-    if loop is not None and len(loop) != 2:
-        raise ScoreError(f"loop must be two rows, first and end, or null, not {_show(document['loop'])}")
-    delays = document.get("delays", {})
-    if not isinstance(delays, dict):
-        raise ScoreError(f"delays must be an object of voice and frames, not {_show(delays)}")
-    _check_keys("delays", delays, VOICES, set(VOICES))
-    bar_rows, beat_rows = document["bar_rows"], document["beat_rows"]
-    for label, value in (("bar_rows", bar_rows), ("beat_rows", beat_rows)):
-        if not _is_int(value) or not 1 <= value <= 256:  # before the bars are cut by it
-            raise ScoreError(out_of_range(label, _Shown(value), 1, 256))
-    instruments = _instruments_from_json(document["instruments"])
-    voices = _bars_to_voices(document["bars"], bar_rows)
-    try:
-        return Score(
-            voices=voices,
-            instruments=instruments,
-            groove=groove,
-            bar_rows=bar_rows,
-            beat_rows=beat_rows,
-            loop=None if loop is None else (loop[0], loop[1]),
-            delays=delays,
-            title=document.get("title", ""),
-            theme=document.get("theme", ""),
-            provenance=document.get("provenance", {}),
-        )
-    except ScoreError as error:
-        raise ScoreError(_with_bar(str(error), bar_rows)) from error
+    from nesasset.formats import files
+
+    with files.collector_paused():
+        return _to_score(_parse(text))
 
 
 def load(path: str | os.PathLike[str]) -> Score:
@@ -256,13 +221,14 @@ def _parse(text: str) -> object:
         return number if math.isfinite(number) else refuse(digits[:40])
 
     def to_int(digits: str) -> int:
-        if len(digits) > 4000:  # Python's own limit is 4300, and changeable
-            raise FormatError(f"a number must have at most 4000 digits, not {len(digits)}")
+        if len(digits) > _MAX_DIGITS:
+            raise FormatError(f"a number must have at most {_MAX_DIGITS} digits, not {len(digits)}")
         return int(digits)
 
+    parse_int = to_int if _LONG_NUMBER.search(text) else None  # a call for every number takes its time
     try:
         return json.loads(
-            text, object_pairs_hook=pairs_to_dict, parse_constant=refuse, parse_float=to_float, parse_int=to_int
+            text, object_pairs_hook=pairs_to_dict, parse_constant=refuse, parse_float=to_float, parse_int=parse_int
         )
     except json.JSONDecodeError as error:
         raise FormatError(f"the text is not JSON: {error.msg} at line {error.lineno} column {error.colno}") from error
@@ -270,15 +236,64 @@ def _parse(text: str) -> object:
         raise FormatError(f"the JSON is nested too deeply; at most {MAX_DEPTH} levels are allowed") from error
 
 
+def _to_score(document: object) -> Score:
+    if not isinstance(document, dict):
+        raise FormatError(f"a score file must hold a JSON object, not {_show(document)}")
+    # Format and version come first: the other keys of another version mean nothing to us.
+    if document.get("format") != FORMAT:
+        raise FormatError(f'format must be "{FORMAT}", not {_show(document.get("format"))}; is this a score file?')
+    version = document.get("version")
+    if not _is_int(version) or version != VERSION:
+        raise FormatError(
+            f"score version must be {VERSION}, not {_show(version)}; a newer version of nesasset may read it"
+        )
+    _check_keys("the score", document, _KEYS, _OPTIONAL)
+    for label in ("title", "theme"):
+        _check_json(label, document.get(label, ""), str)
+    _check_json("provenance", document.get("provenance", {}), dict)
+    groove = _integers("groove", document["groove"])
+    loop = None if document["loop"] is None else _integers("loop", document["loop"])
+    if loop is not None and len(loop) != 2:
+        raise ScoreError(f"loop must be two rows, first and end, or null, not {_show(document['loop'])}")
+    delays = document.get("delays", {})
+    if not isinstance(delays, dict):
+        raise ScoreError(f"delays must be an object of voice and frames, not {_show(delays)}")
+    _check_keys("delays", delays, VOICES, set(VOICES))
+    bar_rows, beat_rows = document["bar_rows"], document["beat_rows"]
+    for label, value in (("bar_rows", bar_rows), ("beat_rows", beat_rows)):
+        if not _is_int(value) or not 1 <= value <= 256:  # before the bars are cut by it
+            raise ScoreError(out_of_range(label, _Shown(value), 1, 256))
+    instruments = _instruments_from_json(document["instruments"])
+    voices = _bars_to_voices(document["bars"], bar_rows)
+    try:
+        return Score(
+            voices=voices,
+            instruments=instruments,
+            groove=groove,
+            bar_rows=bar_rows,
+            beat_rows=beat_rows,
+            loop=None if loop is None else (loop[0], loop[1]),
+            delays=delays,
+            title=document.get("title", ""),
+            theme=document.get("theme", ""),
+            provenance=document.get("provenance", {}),
+        )
+    except ScoreError as error:
+        raise ScoreError(_with_bar(str(error), bar_rows)) from error
+
+
 def _check_json(where: str, value: object, kind: type[str | dict[str, Any]]) -> None:
     """Raise ScoreError unless value is of that kind and a JSON value through and through."""
     if not isinstance(value, kind):
         name = "text" if kind is str else "a JSON object"
         raise ScoreError(f"{where} must be {name}, not {_name(value)}")
-    _check_json_value(where, value, 0)
+    _check_json_value(where, value, 0, count(1))
 
 
-def _check_json_value(where: str, value: object, depth: int) -> None:
+def _check_json_value(where: str, value: object, depth: int, numbers: Iterator[int]) -> None:
+    """Raise ScoreError unless value is a JSON value; numbers counts all that have been looked at."""
+    if next(numbers) > MAX_VALUES:
+        raise ScoreError(f"{where.partition('.')[0].partition('[')[0]} must hold at most {MAX_VALUES} values; shorten it")
     where = where if len(where) <= 120 else where[:117] + "..."
     if depth > MAX_DEPTH:
         raise ScoreError(f"{where} is nested too deeply; at most {MAX_DEPTH} levels are allowed")
@@ -289,11 +304,11 @@ def _check_json_value(where: str, value: object, depth: int) -> None:
         for key, item in value.items():
             if not isinstance(key, str):
                 raise ScoreError(f"{where}: keys must be text, not {_name(key)}")
-            _check_json_value(f"{where}: key", key, depth + 1)
-            _check_json_value(f"{where}.{key[:40]}", item, depth + 1)
+            _check_json_value(f"{where}: key", key, depth + 1, numbers)
+            _check_json_value(f"{where}.{key[:40]}", item, depth + 1, numbers)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            _check_json_value(f"{where}[{index}]", item, depth + 1)
+            _check_json_value(f"{where}[{index}]", item, depth + 1, numbers)
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise ScoreError(f"{where} must be a finite number, not {value}")
@@ -326,7 +341,7 @@ def _integers(where: str, value: object) -> tuple[int, ...]:
     if not isinstance(value, list):
         raise ScoreError(f"{where} must be a list of whole numbers, not {_show(value)}")
     for index, item in enumerate(value):
-        if not _is_int(item) or abs(item) > 10**9:  # ranges are the score's business, sizes are ours
+        if type(item) is not int or not -(10**9) <= item <= 10**9:  # ranges are the score's business, sizes are ours
             raise ScoreError(f"{where}: number {index + 1} must be a whole number in range, not {_show(item)}")
     return tuple(value)
 
@@ -376,21 +391,25 @@ def _bars_to_voices(bars: object, bar_rows: int) -> dict[str, tuple[Cell, ...]]:
     if len(bars) > -(-MAX_ROWS // bar_rows):
         raise ScoreError(f"a score must have at most {MAX_ROWS} rows, not {len(bars)} bars of {bar_rows}")
     cells: dict[str, list[Cell]] = {voice: [] for voice in VOICES}
+    known: dict[str, Cell] = {HOLD.value: HOLD, REST.value: REST}
     for number, bar in enumerate(bars, start=1):
         if not isinstance(bar, list) or len(bar) != len(VOICES):
             raise ScoreError(f"bar {number} must be a list of four texts ({', '.join(VOICES)}), not {_show(bar)}")
         lengths = set()
+        last = number == len(bars)
         for voice, line in zip(VOICES, bar, strict=True):
-            where = f"bar {number}, {VOICE_NAMES[voice]}"
             if not isinstance(line, str):
-                raise ScoreError(f"{where}: must be text with a token for each row, not {_show(line)}")
+                raise ScoreError(f"{_bar_place(number, voice)}: must be text with a token for each row, not {_show(line)}")
             tokens = line.split()
-            lengths.add(len(tokens))
-            short_end = number == len(bars) and 1 <= len(tokens) <= bar_rows
-            if len(tokens) != bar_rows and not short_end:
-                allowed = f"{bar_rows} tokens" if number < len(bars) else f"1 to {bar_rows} tokens"
-                raise ScoreError(f"{where}: must have {allowed}, one a row, not {len(tokens)}")
-            cells[voice] += [_token_to_cell(token, where, row) for row, token in enumerate(tokens, start=1)]
+            n_tokens = len(tokens)
+            lengths.add(n_tokens)
+            if n_tokens != bar_rows and not (last and 1 <= n_tokens <= bar_rows):
+                allowed = f"1 to {bar_rows} tokens" if last else f"{bar_rows} tokens"
+                raise ScoreError(f"{_bar_place(number, voice)}: must have {allowed}, one a row, not {n_tokens}")
+            for row, token in enumerate(tokens, start=1):
+                if token not in known:
+                    known[token] = _token_to_cell(token, number, voice, row)
+            cells[voice] += [known[token] for token in tokens]
         if len(lengths) != 1:
             raise ScoreError(
                 f"bar {number}: all four voices must have the same number of tokens, not {sorted(lengths)}"
@@ -398,21 +417,21 @@ def _bars_to_voices(bars: object, bar_rows: int) -> dict[str, tuple[Cell, ...]]:
     return {voice: tuple(cells[voice]) for voice in VOICES}
 
 
-def _token_to_cell(token: str, where: str, row: int) -> Cell:
-    """Return the cell of a token. Inverse of `_cell_to_token`."""
-    if token == HOLD.value:
-        return HOLD
-    if token == REST.value:
-        return REST
+def _bar_place(number: int, voice: str) -> str:
+    return f"bar {number}, {VOICE_NAMES[voice]}"
+
+
+def _token_to_cell(token: str, bar: int, voice: str, row: int) -> Cell:
+    """Return the cell of a token with a note. Inverse of `_cell_to_token`."""
     match = _TOKEN.fullmatch(token)
     if match is None or (token[0] != "x" and match[1][:2].rstrip("-") not in NOTE_NAMES):
         raise ScoreError(
-            f"{where}, row {row}: a token must be . (hold), - (rest), C-4/0 (note and instrument) or x/3 (noise), and after "
+            f"{_bar_place(bar, voice)}, row {row}: a token must be . (hold), - (rest), C-4/0 (note and instrument) or x/3 (noise), and after "
             f"these +2 (delay), v9 (volume), ~6 (slide) in this order, not {_show(token)}"
         )
-    pitch = None if match[1] == "x" else name_to_pitch(match[1])
-    volume = MAX_VOLUME if match[4] is None else int(match[4])
-    return Note(int(match[2]), pitch, delay=int(match[3] or 0), volume=volume, slide=int(match[5] or 0))
+    name, instrument, delay, volume, slide = match.groups()
+    pitch = _PITCHES[name] if name in _PITCHES else name_to_pitch(name)
+    return Note(int(instrument), pitch, int(delay or 0), MAX_VOLUME if volume is None else int(volume), int(slide or 0))
 
 
 def _with_bar(message: str, bar_rows: int) -> str:

@@ -17,6 +17,9 @@ class SoundingNote:
     """Frame after the last: the next note, a rest, or the end of the score."""
     note: Note
     instrument: Instrument
+    source: int | None = None
+    """Pitch at which the note's slide begins, as the driver plays it: that of the voice's note before, as written; in a
+    loop's first note that of the loop's last. None for noise and for a voice's first note."""
 
     def volumes(self) -> tuple[int, ...]:
         """Return the volume, 0 to 15, of every frame from onset to end: the envelope, its last value held, by the note's."""
@@ -36,18 +39,24 @@ def sounding_notes(score: Score, voice: str) -> list[SoundingNote]:
     """
     lag, end = score.delays.get(voice, 0), score.n_frames
     notes: list[SoundingNote] = []
-    current: tuple[int, Note] | None = None
+    current: tuple[int, Note, int | None] | None = None
 
     def close(frame: int) -> None:
         if current is not None and current[0] < min(frame, end):
-            onset, note = current
-            notes.append(SoundingNote(onset, min(frame, end), note, score.instruments[note.instrument]))
+            onset, note, source = current
+            notes.append(SoundingNote(onset, min(frame, end), note, score.instruments[note.instrument], source))
 
+    loop_start, loop_end = score.loop or (score.n_rows, score.n_rows)
+    looped = [cell.pitch for cell in score.voices[voice][loop_start:loop_end] if isinstance(cell, Note)]
+    before: int | None = None
     frame = lag
     for row, cell in enumerate(score.voices[voice]):
+        if row == loop_start and looped:
+            before = looped[-1]
         if isinstance(cell, Note):
             close(frame + cell.delay)
-            current = (frame + cell.delay, cell)
+            current = (frame + cell.delay, cell, before)
+            before = cell.pitch
         elif cell is Gap.REST:
             close(frame)
             current = None

@@ -10,6 +10,7 @@ import math
 import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -18,6 +19,7 @@ from nesasset.score import MAX_ENVELOPE_FRAMES, REST, Cell, Instrument, Note, Sc
 from nesasset.units import CPU_CLOCK_HZ, NOISE_PERIODS, VOICE_KINDS, VOICE_NAMES, pitch_to_hz
 
 MAX_PATTERN_ROWS: Final = 256
+MAX_TRACK_ROWS: Final = 16_384  # 27 minutes at 6 frames a row; more would take seconds to read or to write
 MAX_MACRO_FRAMES: Final = 252  # FamiTracker's MAX_SEQUENCE_ITEMS
 MAX_NOTE: Final = 95  # B-7
 _LOWEST_PITCH: Final = {"pulse": 24, "triangle": 12}  # MIDI pitch of C-0
@@ -52,18 +54,21 @@ def note_to_pitch(voice: str, note: int) -> int:
     return note + _LOWEST_PITCH[VOICE_KINDS[voice]]
 
 
+@lru_cache(maxsize=512)
 def period(voice: str, pitch: int) -> int:
     """Return the timer period nearest to a pitch, as the trackers' tables have it (NESdev wiki, "APU")."""
     cycles = 16 if VOICE_KINDS[voice] == "pulse" else 32
     return min(0x7FF, max(0, round(CPU_CLOCK_HZ / (cycles * pitch_to_hz(pitch)) - 1)))
 
 
+@lru_cache(maxsize=4096)
 def vibrato_depth(voice: str, pitch: int, cents: int) -> int:
     """Return the digit 1 to 15 whose swing is nearest to so many cents at this pitch. Inverse: `vibrato_cents`."""
     wanted = (period(voice, pitch) + 1) * (1 - 2 ** (-cents / 1200))
     return min(range(1, 16), key=lambda digit: abs(VIBRATO_DEPTHS[digit] - wanted))
 
 
+@lru_cache(maxsize=4096)
 def vibrato_cents(voice: str, pitch: int, digit: int) -> int:
     """Return the cents of a swing, 1 to 1200."""
     share = VIBRATO_DEPTHS[digit] / (period(voice, pitch) + 1)
@@ -80,6 +85,7 @@ def portamento_speed(distance: int, frames: int) -> int:
     return min(255, max(1, round(distance / frames)))
 
 
+@lru_cache(maxsize=4096)
 def portamento_frames(distance: int, speed: int) -> int:
     """Return frames, 0 to 1024, for which `portamento_speed` gives this speed, or the nearest there are."""
     if not distance or not speed:
@@ -152,9 +158,9 @@ def place(score: Score, voice: str, starts: list[int]) -> list[Event]:
 
 def next_rows(rows: list[int], n_rows: int, loop: tuple[int, int] | None) -> list[int]:
     """Return for the row of each event the row at which it surely ends: the next one, or the end of intro, loop or score."""
-    edges = (*(loop or ()), n_rows)
+    edges = sorted((*(loop or ()), n_rows))
     after = [*rows[1:], n_rows]
-    return [min(end, *(edge for edge in edges if edge > row)) for row, end in zip(rows, after, strict=False)]
+    return [min(end, edges[bisect_right(edges, row)]) for row, end in zip(rows, after, strict=False)]
 
 
 def vibrato_row(vibrato: Vibrato, event_row: int, onset: int, until: int, starts: list[int]) -> int | None:
@@ -196,8 +202,12 @@ def cut(score: Score, max_patterns: int) -> tuple[int, list[tuple[int, int]]]:
     """Return rows a pattern and the first row and end of each pattern: whole bars, cut at the loop's start and end.
 
     Raises:
-        ScoreError: The score is too long for so many patterns.
+        ScoreError: The score is too long for so many patterns, or at all.
     """
+    if score.n_rows > MAX_TRACK_ROWS:
+        raise ScoreError(
+            f"a score of at most {MAX_TRACK_ROWS} rows can become a tracker's text, not one of {score.n_rows}; shorten it"
+        )
     edges = sorted({0, score.n_rows, *(score.loop or ())})
     for bars in range(1, max(1, MAX_PATTERN_ROWS // score.bar_rows) + 1):
         spans: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""VGM 1.61 and VGZ: register logs with their time in samples at 44.1 kHz. Plays nothing, and knows one chip, the 2A03.
+"""VGM 1.61 and VGZ: register logs with their time in samples at 44.1 kHz. Plays nothing, and reads the music of one chip, the 2A03.
 
 Source: "VGM Spec v1.71 beta" of the VGM project (vgmrips), whose parts about the NES APU date from 1.61. GD3, the block
 of tags: "Gd3 spec v1.00" of SMS Power.
@@ -13,9 +13,11 @@ begins on a frame.
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
@@ -26,6 +28,7 @@ from numpy.typing import NDArray
 
 from nesasset.apu.writes import MAX_FRAME_RATE_HZ, MIN_FRAME_RATE_HZ, WRITE_SPACING_CYCLES
 from nesasset.errors import FormatError, RegisterLogError, out_of_range
+from nesasset.formats import files
 from nesasset.register_log import APU_REGISTERS, MAX_MEMORY, RegisterLog
 from nesasset.units import CLOCKS_HZ
 
@@ -62,12 +65,38 @@ _SIZES: Final = dict.fromkeys(range(0x70, 0x80), 1) | {
     _BLOCK: 7,
     _WRITE: 3,
 }
+_GZIP: Final = b"\x1f\x8b"
 _FRAME_SAMPLES: Final = {60: 735, 50: 882}  # by the header's rate; any other is read as 60
 
 _GD3_VERSION: Final = 0x100
 # In the order of the block; "" is the Japanese form of the one before.
 _GD3_NAMES: Final = ("title", "", "game", "", "system", "", "author", "", "date", "converter", "notes")
 _SYSTEM: Final = "Nintendo Entertainment System"
+
+
+@dataclass(frozen=True, slots=True)
+class VgmInfo:
+    """What a VGM says about itself, for the 2A03 or any other chip."""
+
+    version: str
+    """Of the format: '1.61'."""
+    is_packed: bool
+    """Whether it is a VGZ."""
+    chips: Mapping[str, int]
+    """Clock of each chip in Hz, by its name."""
+    samples: int
+    """Length of one pass at 44.1 kHz, intro and loop, as the header says."""
+    loop: tuple[int, int] | None
+    """First sample of the loop and its length; None for a piece that ends."""
+    writes: int | None
+    """Writes to the 2A03; None for a file with other chips, whose music is not read."""
+    tags: Mapping[str, str]
+    """Title, game, system, author, date, converter and notes, those that are not empty."""
+
+    @property
+    def seconds(self) -> float:
+        """Length of one pass in seconds."""
+        return self.samples / SAMPLE_RATE_HZ
 
 
 def dumps(log: RegisterLog, *, title: str = "", author: str = "", game: str = "", notes: str = "") -> bytes:
@@ -142,7 +171,7 @@ def dumps_vgz(log: RegisterLog, *, title: str = "", author: str = "", game: str 
     plain = dumps(log, title=title, author=author, game=game, notes=notes)
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     # Written here because gzip's own head names the system it ran on. RFC 1952: no flags, no time, best, unknown.
-    head = b"\x1f\x8b\x08\0\0\0\0\0\x02\xff"
+    head = _GZIP + b"\x08\0\0\0\0\0\x02\xff"
     return head + packer.compress(plain) + packer.flush() + struct.pack("<II", zlib.crc32(plain), len(plain))
 
 
@@ -177,10 +206,47 @@ def read_tags(data: bytes, name: str) -> dict[str, str]:
     """
     try:
         plain = _unpacked(data)
-        tags = _tags(plain, _header(plain))
+        header = _header(plain)
+        tags = _tags(plain, header.tags_at, header.end)
         return {tag: tags[tag] for tag in ("title", "author", "game", "notes") if tags.get(tag)}
     except FormatError as error:
         raise FormatError(f"{name}: {error}") from error
+
+
+def describe(path: str | os.PathLike[str]) -> VgmInfo:
+    """Return what a VGM or VGZ says about itself. If it is for one 2A03 alone, the music is read, too.
+
+    Raises:
+        FormatError: The file cannot be read, is no VGM, is damaged or cut off, or is larger than 16 MiB.
+    """
+    data = files.read_bytes(path, MAX_BYTES)
+    try:
+        return _describe(_unpacked(data), data[:2] == _GZIP)
+    except FormatError as error:
+        raise FormatError(f"{os.fspath(path)}: {error}") from error
+
+
+def _describe(data: bytes, is_packed: bool) -> VgmInfo:
+    version, end, data_start = _start(data)
+    names = {**_OTHER_CHIPS, _NES_CLOCK: "2A03"}
+    clocks = {at: _number(data, at) for at in sorted(names) if at + 4 <= min(data_start, end)}
+    chips = {names[at]: clock & ~(_FDS_FLAG | _SECOND_CHIP_FLAG) for at, clock in clocks.items() if clock}
+    writes = None
+    if list(chips) == ["2A03"] and chips["2A03"] == clocks[_NES_CLOCK]:
+        writes = len(_parse(data).values)
+    samples, looped = _number(data, 0x18), _number(data, 0x20)
+    if looped > samples:
+        raise FormatError(f"the VGM's loop must lie within its {samples} samples, and it has {looped}")
+    tags = _tags(data, _place(data, 0x14), end)
+    return VgmInfo(
+        version=f"{version >> 8:x}.{version & 0xFF:02x}",
+        is_packed=is_packed,
+        chips=chips,
+        samples=samples,
+        loop=(samples - looped, looped) if looped and _number(data, 0x1C) else None,
+        writes=writes,
+        tags={tag: text for tag, text in tags.items() if text},
+    )
 
 
 def sample_cycles(samples: NDArray[np.int64], clock_hz: int) -> NDArray[np.int64]:
@@ -316,7 +382,7 @@ class _Music:
 
 def _unpacked(data: bytes) -> bytes:
     """Return the VGM inside a VGZ, or the VGM that is none."""
-    if data[:2] == b"\x1f\x8b":
+    if data[:2] == _GZIP:
         unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
         try:
             plain = unpacker.decompress(data, MAX_BYTES + 1)
@@ -330,22 +396,31 @@ def _unpacked(data: bytes) -> bytes:
     return data
 
 
-def _header(data: bytes) -> _Header:
-    """Check the header; raise FormatError if the file is cut off or not for one 2A03 alone."""
+def _number(data: bytes, at: int) -> int:
+    """Return a field of the header."""
+    return int.from_bytes(data[at : at + 4], "little")
+
+
+def _place(data: bytes, at: int) -> int | None:
+    """Return the byte of the file that a field points to, counted from itself; None for a field of zero."""
+    return at + _number(data, at) if _number(data, at) else None
+
+
+def _start(data: bytes) -> tuple[int, int, int]:
+    """Return the version, the byte after the file's last and the byte of its first command; raise FormatError if cut off."""
     if data[:4] != b"Vgm ":
         raise FormatError("the file is no VGM: it does not begin with 'Vgm '")
     if len(data) < 0x40:
         raise FormatError(f"the VGM is cut off: it has {len(data)} bytes, its header alone needs 64")
-
-    def number(at: int) -> int:
-        return int.from_bytes(data[at : at + 4], "little")
-
-    def place(at: int) -> int | None:
-        return at + number(at) if number(at) else None
-
-    version, end, data_start = number(0x08), 0x04 + number(0x04), 0x34 + (number(0x34) or 0x0C)
+    version, end, data_start = _number(data, 0x08), 0x04 + _number(data, 0x04), 0x34 + (_number(data, 0x34) or 0x0C)
     if end > len(data):
         raise FormatError(f"the VGM is cut off: it has {len(data)} of its {end} bytes")
+    return version, end, data_start
+
+
+def _header(data: bytes) -> _Header:
+    """Check the header; raise FormatError if the file is cut off or not for one 2A03 alone."""
+    version, end, data_start = _start(data)
     if version < _VERSION or data_start < _NES_CLOCK + 4:
         raise FormatError(
             f"a VGM of the 2A03 has version 1.61 or later and its header, not {version >> 8:x}.{version & 0xFF:02x}"
@@ -353,9 +428,9 @@ def _header(data: bytes) -> _Header:
     if data_start >= end:
         raise FormatError(f"the VGM's music must begin before its end at byte {end}, not at byte {data_start}")
     for at, chip in _OTHER_CHIPS.items():
-        if at + 4 <= data_start and number(at):
+        if at + 4 <= data_start and _number(data, at):
             raise FormatError(f"the VGM uses the {chip}; only the 2A03 alone can be read")
-    clock = number(_NES_CLOCK)
+    clock = _number(data, _NES_CLOCK)
     if clock & (_FDS_FLAG | _SECOND_CHIP_FLAG):
         extra = "the Famicom Disk System's sound" if clock & _FDS_FLAG else "two 2A03s"
         raise FormatError(f"the VGM uses {extra}; only one 2A03 alone can be read")
@@ -364,16 +439,16 @@ def _header(data: bytes) -> _Header:
         raise FormatError(
             f"the VGM's 2A03 clock must be near {', '.join(map(str, CLOCKS_HZ.values()))} Hz, not {clock}"
         )
-    return _Header(data_start, end, place(0x14), place(0x1C), _FRAME_SAMPLES.get(number(0x24), 735), region)
+    frame_samples = _FRAME_SAMPLES.get(_number(data, 0x24), 735)
+    return _Header(data_start, end, _place(data, 0x14), _place(data, 0x1C), frame_samples, region)
 
 
-def _tags(data: bytes, header: _Header) -> dict[str, str]:
-    """Return the texts of the GD3 block by name; missing ones are left out."""
-    at = header.tags_at
+def _tags(data: bytes, at: int | None, end: int) -> dict[str, str]:
+    """Return the texts of the GD3 block at a byte of a file that ends at another, by name; missing ones are left out."""
     if at is None:
         return {}
     size = int.from_bytes(data[at + 8 : at + 12], "little")
-    if data[at : at + 4] != b"Gd3 " or at + 12 + size > header.end:
+    if data[at : at + 4] != b"Gd3 " or at + 12 + size > end:
         raise FormatError(
             f"the VGM's tags at byte {at} are damaged: no GD3 block that ends within the file begins there"
         )
@@ -384,7 +459,7 @@ def _tags(data: bytes, header: _Header) -> dict[str, str]:
 def _parse(data: bytes) -> _Music:
     """Read header and commands, and look at the tags."""
     header = _header(data)
-    _tags(data, header)
+    _tags(data, header.tags_at, header.end)
     at, end = header.data_start, header.end
     samples, registers, values = array("q"), bytearray(), bytearray()
     memory = _Memory()

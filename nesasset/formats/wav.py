@@ -6,15 +6,18 @@ Source: Microsoft and IBM, "Multimedia Programming Interface and Data Specificat
 
 from __future__ import annotations
 
+import io
 import os
 import struct
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import BinaryIO, Final
 
 from nesasset.audio import Audio
 from nesasset.errors import FormatError, OutputError
-from nesasset.formats import files, vorbis_comment
-from nesasset.formats.audio_info import MAX_BYTES, AudioInfo, check_loop
+from nesasset.formats import sound_stream, vorbis_comment
+from nesasset.formats.audio_info import AudioInfo, check_loop, opened
+from nesasset.formats.sound_stream import Block, SoundStream, Write
 
 # Tag to INFO chunk; a tag that is not here has no place in a WAV and is left out.
 _INFO: Final = {
@@ -32,6 +35,9 @@ _SMPL_HEAD: Final = struct.Struct("<9I")
 _SMPL_LOOP: Final = struct.Struct("<6I")
 _FMT: Final = struct.Struct("<HHIIHH")
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_MAX_CHUNKS: Final = 10_000
+_MAX_BODY_BYTES: Final = 1 << 24  # of a chunk that is read: loops and tags, and none of the samples
+_MAX_DATA_BYTES: Final = 0xF000_0000  # the sizes of chunks have 32 bits, and the others need room too
 
 
 def encode(audio: Audio, tags: Mapping[str, str] | None = None) -> bytes:
@@ -41,34 +47,75 @@ def encode(audio: Audio, tags: Mapping[str, str] | None = None) -> bytes:
 
     Raises:
         AudioError: A tag cannot be a tag.
+        OutputError: The audio is too long for a WAV.
     """
-    vorbis_comment.check_tags(tags or {})
-    rate = audio.sample_rate_hz
-    chunks = [(b"fmt ", _FMT.pack(_PCM, 1, rate, 2 * rate, 2, 16)), (b"data", audio.samples.astype("<i2").tobytes())]
-    if audio.loop is not None:
-        start, length = audio.loop
-        # manufacturer, product, sample period in ns, unity note, pitch fraction, SMPTE format and offset, loops, data
-        head = _SMPL_HEAD.pack(0, 0, round(1e9 / rate), 60, 0, 0, 0, 1, 0)
-        # cue id, forward, first frame, last frame played (inclusive), fraction, 0 = for ever
-        chunks.append((b"smpl", head + _SMPL_LOOP.pack(0, 0, start, start + length - 1, 0, 0)))
-    info = [
-        (_INFO[name.upper()], value.encode() + b"\0") for name, value in (tags or {}).items() if name.upper() in _INFO
-    ]
-    if info:
-        chunks.append((b"LIST", b"INFO" + b"".join(_chunk(*item) for item in info)))
-    return _chunk(b"RIFF", b"WAVE" + b"".join(_chunk(*chunk) for chunk in chunks))
+    file = io.BytesIO()
+    with _encoder(file, sound_stream.of(audio), tags) as write:
+        write(audio.samples)
+    return file.getvalue()
 
 
-def save(audio: Audio, path: str | os.PathLike[str], tags: Mapping[str, str] | None = None) -> None:
-    """Write a WAV file, whole or not at all.
+def save(sound: Audio | SoundStream, path: str | os.PathLike[str], tags: Mapping[str, str] | None = None) -> None:
+    """Write a WAV file, whole or not at all; a stream is made and written block by block.
 
     Raises:
         AudioError: A tag cannot be a tag.
-        OutputError: The file cannot be written.
+        OutputError: The file cannot be written, or the sound is too long for a WAV.
     """
-    if 2 * len(audio.samples) > 0xF000_0000:
-        raise OutputError(f"a WAV holds at most 4 GiB, not {len(audio.samples)} samples; write FLAC instead")
-    files.write_bytes(path, encode(audio, tags))
+    stream = sound_stream.of(sound) if isinstance(sound, Audio) else sound
+    with writing(stream, path, tags) as write:
+        for block in stream.blocks():
+            write(block)
+
+
+def writing(
+    sound: SoundStream, path: str | os.PathLike[str], tags: Mapping[str, str] | None = None
+) -> AbstractContextManager[Write]:
+    """Give a function that takes the blocks of a sound and writes them; see `sound_stream.written` and `save`.
+
+    Args:
+        sound: What the header says; its blocks are not asked for.
+        path: File to make or replace when the context ends.
+        tags: Of the file.
+    """
+    return sound_stream.written(path, lambda file: _encoder(file, sound, tags))
+
+
+@contextmanager
+def _encoder(file: BinaryIO, sound: SoundStream, tags: Mapping[str, str] | None) -> Iterator[Write]:
+    """Give a function that takes the blocks of a sound, and write head and tail of the file round them."""
+    vorbis_comment.check_tags(tags or {})
+    rate, n_bytes = sound.sample_rate_hz, 2 * sound.n_samples
+    if n_bytes > _MAX_DATA_BYTES:
+        raise OutputError(f"a WAV holds at most 4 GiB, not {sound.n_samples} samples; write FLAC instead")
+    tail = _tail(sound, tags or {})
+    head = b"WAVE" + _chunk(b"fmt ", _FMT.pack(_PCM, 1, rate, 2 * rate, 2, 16)) + b"data" + struct.pack("<I", n_bytes)
+    file.write(b"RIFF" + struct.pack("<I", len(head) + n_bytes + len(tail)) + head)
+    written = 0
+
+    def write(block: Block) -> None:
+        nonlocal written
+        file.write(block.astype("<i2", copy=False).tobytes())
+        written += len(block)
+
+    yield write
+    assert written == sound.n_samples
+    file.write(tail)
+
+
+def _tail(sound: SoundStream, tags: Mapping[str, str]) -> bytes:
+    """Return the chunks after the samples: loop and tags."""
+    chunks = b""
+    if sound.loop is not None:
+        start, length = sound.loop
+        # manufacturer, product, sample period in ns, unity note, pitch fraction, SMPTE format and offset, loops, data
+        head = _SMPL_HEAD.pack(0, 0, round(1e9 / sound.sample_rate_hz), 60, 0, 0, 0, 1, 0)
+        # cue id, forward, first frame, last frame played (inclusive), fraction, 0 = for ever
+        chunks += _chunk(b"smpl", head + _SMPL_LOOP.pack(0, 0, start, start + length - 1, 0, 0))
+    info = [(_INFO[name.upper()], value.encode() + b"\0") for name, value in tags.items() if name.upper() in _INFO]
+    if info:
+        chunks += _chunk(b"LIST", b"INFO" + b"".join(_chunk(*item) for item in info))
+    return chunks
 
 
 def describe(path: str | os.PathLike[str]) -> AudioInfo:
@@ -77,11 +124,8 @@ def describe(path: str | os.PathLike[str]) -> AudioInfo:
     Raises:
         FormatError: The file cannot be read, is no WAV, is cut off, or its loop lies outside its samples.
     """
-    data = files.read_bytes(path, MAX_BYTES)
-    try:
-        return _describe(data)
-    except FormatError as error:
-        raise FormatError(f"{os.fspath(path)}: {error}") from error
+    with opened(path) as file:
+        return _describe(file)
 
 
 def loop_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
@@ -94,37 +138,52 @@ def _chunk(name: bytes, body: bytes) -> bytes:
     return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
 
 
-def _chunks(data: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
-    while at < len(data):
-        if at + 8 > len(data):
+def _chunks(file: BinaryIO, end: int, names: Collection[bytes]) -> Iterator[tuple[bytes, int, bytes]]:
+    """Yield name, size and body of the chunks from here to a byte; of those that are not in names, no body."""
+    at, there = file.tell(), file.seek(0, os.SEEK_END)
+    count = 0
+    while at < end:
+        if at + 8 > end:
             raise FormatError(f"the WAV is cut off in the head of a chunk at byte {at}")
-        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
-        if at + 8 + size > len(data):
-            raise FormatError(f"the WAV is cut off: chunk {name!r} has {len(data) - at - 8} of its {size} bytes")
-        yield name, data[at + 8 : at + 8 + size]
+        if count == _MAX_CHUNKS:
+            raise FormatError(f"the WAV has more than {_MAX_CHUNKS} chunks; the file is damaged")
+        file.seek(at)
+        head = file.read(8)
+        name, size = head[:4], int.from_bytes(head[4:], "little")
+        if at + 8 + size > min(end, there):
+            raise FormatError(f"the WAV is cut off: chunk {name!r} has {min(end, there) - at - 8} of its {size} bytes")
+        yield name, size, file.read(min(size, _MAX_BODY_BYTES)) if name in names else b""
         at += 8 + size + size % 2
+        count += 1
 
 
-def _describe(data: bytes) -> AudioInfo:
-    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+def _describe(file: BinaryIO) -> AudioInfo:
+    head = file.read(12)
+    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
         raise FormatError("the file is no WAV: it does not begin with RIFF and WAVE")
-    size = int.from_bytes(data[4:8], "little")
-    if size + 8 > len(data):
-        raise FormatError(f"the WAV is cut off: it has {len(data)} of its {size + 8} bytes")
+    size, there = int.from_bytes(head[4:8], "little") + 8, file.seek(0, os.SEEK_END)
+    if size > there:
+        raise FormatError(f"the WAV is cut off: it has {there} of its {size} bytes")
     found: dict[bytes, bytes] = {}
-    for name, body in _chunks(data[: size + 8], 12):
-        key = b"INFO" if name == b"LIST" and body[:4] == b"INFO" else name
-        found.setdefault(key, body)
-    if len(found.get(b"fmt ", b"")) < _FMT.size or b"data" not in found:
+    n_bytes = -1
+    file.seek(12)
+    for name, length, body in _chunks(file, size, (b"fmt ", b"smpl", b"LIST")):
+        if name == b"data" and n_bytes < 0:
+            n_bytes = length
+        elif body:
+            found.setdefault(b"INFO" if body[:4] == b"INFO" else name, body)
+    if len(found.get(b"fmt ", b"")) < _FMT.size or n_bytes < 0:
         raise FormatError("the WAV lacks its fmt or data chunk")
     kind, n_channels, rate, _, block, _ = _FMT.unpack_from(found[b"fmt "])
     if kind not in (_PCM, _FLOAT, _EXTENSIBLE):
         raise FormatError(f"the WAV's format must be PCM (1) or float (3), not {kind}")
     if not n_channels or not rate or not block:
         raise FormatError(f"the WAV's fmt chunk is damaged: {n_channels} channels, {rate} Hz, {block} bytes a frame")
-    n_samples = len(found[b"data"]) // block
+    n_samples = n_bytes // block
     tags: dict[str, str] = {}
-    for name, body in _chunks(found.get(b"INFO", b""), 4):
+    info = io.BytesIO(found.get(b"INFO", b"INFO"))
+    info.seek(4)
+    for name, _, body in _chunks(info, len(info.getvalue()), _INFO_TAGS):
         if name in _INFO_TAGS:
             tags.setdefault(_INFO_TAGS[name], body.split(b"\0")[0].decode(errors="replace"))
     return AudioInfo("WAV", rate, n_channels, n_samples, check_loop(_smpl_loop(found.get(b"smpl")), n_samples), tags)

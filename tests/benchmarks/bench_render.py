@@ -1,10 +1,13 @@
-"""How fast drive, render and a player are: a busy score of one minute, one thread, CPU time; libgme beside it.
+"""How fast drive, render and a player are, one thread, CPU time; libgme beside them, and what an hour costs.
 
 python tests/benchmarks/bench_render.py
-python tests/benchmarks/bench_render.py --seconds 60 --runs 5
+python tests/benchmarks/bench_render.py --runs 9 --themes castle,boss --minutes 1,5
+python tests/benchmarks/bench_render.py --themes "" --minutes "" --seconds 20
 
-Rendering is measured with the compiled hot path, where it is built, and with numpy alone. libgme plays the same music as an NSF
-file where it is installed (Debian: libgme0): it also runs the 6502, mixes linearly and has shorter kernels.
+A busy score of one minute, then composed tracks, are rendered with the compiled hot path and with numpy alone. Where the
+compiled path is not built, it is compiled from the source beside it. libgme plays the same music as an NSF file where it is
+installed (Debian: libgme0): it also runs the 6502, mixes linearly and has shorter kernels. Its runs and ours take turns, so that
+both meet the same neighbours on the processor; the ratio is the median of the turns. The last line is JSON; bars are printed beside what they are for, and hold nobody up.
 """
 
 from __future__ import annotations
@@ -13,16 +16,26 @@ import argparse
 import ctypes
 import ctypes.util
 import json
+import os
 import random
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from statistics import median
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import compiled_apu
 
 from nesasset.apu import extension
 from nesasset.apu.stream import Player
 from nesasset.apu.writes import cut_frames
 from nesasset.driver import drive
+from nesasset.formats import nsf
 from nesasset.register_log import RegisterLog
 from nesasset.render import render
 from nesasset.score import HOLD, Cell, Instrument, Note, Score
@@ -61,14 +74,15 @@ def busy_score(seconds: float, seed: int = 1) -> Score:
     return Score(voices, instruments, groove=(ROW_FRAMES,), loop=(0, n_rows))
 
 
-def cpu_seconds(call: Callable[[], object], runs: int) -> float:
-    """Return the least CPU time of some runs."""
-    best = float("inf")
+def cpu_seconds(calls: list[Callable[[], object]], runs: int) -> list[list[float]]:
+    """Return the CPU time of each run of each call; they take turns."""
+    taken: list[list[float]] = [[] for _ in calls]
     for _ in range(runs):
-        begin = time.process_time()
-        call()
-        best = min(best, time.process_time() - begin)
-    return best
+        for times, call in zip(taken, calls, strict=True):
+            begin = time.process_time()
+            call()
+            times.append(time.process_time() - begin)
+    return taken
 
 
 def stream(pieces: list[RegisterLog]) -> None:
@@ -106,41 +120,148 @@ def libgme(data: bytes, seconds: float) -> Callable[[], None] | None:
     return call
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60.0, help="length of the score, e.g. 60")
-    parser.add_argument("--runs", type=int, default=3, help="the best of so many runs counts, e.g. 3")
-    options = parser.parse_args()
-    score = busy_score(options.seconds)
-    looping = drive(score)
+def memory_kib() -> int:
+    """Return the memory that this process has now; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+class Report:
+    """What was measured: printed as it comes, kept for the last line."""
+
+    def __init__(self, runs: int) -> None:
+        self.runs = runs
+        self.figures: dict[str, Any] = {}
+
+    def measure(
+        self,
+        seconds: float,
+        calls: dict[str, Callable[[], object]],
+        at_least: dict[str, float],
+        runs: int | None = None,
+    ) -> list[list[float]]:
+        """Print how fast calls are that make so many seconds of music, and the bars of some of them, in times real time."""
+        taken = cpu_seconds(list(calls.values()), runs or self.runs)
+        for name, times in zip(calls, taken, strict=True):
+            cpu_s = min(times)
+            speed = seconds / cpu_s
+            self.figures[name] = {"cpu_s": round(cpu_s, 4), "times_real_time": round(speed, 1)}
+            bar = self.verdict(name, speed, at_least.get(name))
+            print(
+                f"{name:34} {cpu_s * 1000:9.1f} ms CPU for {seconds:4.0f} s, {speed:8.1f} x real time{bar}", flush=True
+            )
+        return taken
+
+    def ratio(self, name: str, value: float, at_least: float) -> None:
+        """Print how fast one is beside another."""
+        self.figures[name] = {"ratio": round(value, 3)}
+        print(f"{name:34} {value:9.2f}{self.verdict(name, value, at_least)}", flush=True)
+
+    def verdict(self, name: str, value: float, at_least: float | None) -> str:
+        """Return what is printed of a bar, and keep it."""
+        if at_least is None:
+            return ""
+        self.figures[name] |= {"at_least": at_least, "met": value >= at_least}
+        return f"   at least {at_least:g}: {'met' if value >= at_least else 'MISSED'}"
+
+
+def use(module: Any) -> None:
+    """Have the chip use a compiled module, or None for numpy."""
+    extension.fast = lambda: module  # type: ignore[assignment]
+
+
+def with_module(module: Any, call: Callable[[], object]) -> Callable[[], None]:
+    """Return a call made with a compiled module, or None for numpy."""
+
+    def made() -> None:
+        use(module)
+        call()
+
+    return made
+
+
+def measure_track(report: Report, name: str, looping: RegisterLog, compiled: Any, *, composed: bool) -> None:
+    """Measure how fast a log is rendered, beside libgme."""
     log = replace(looping, loop=None)
-    pieces = [cut_frames(log, frame, frame + 1) for frame in range(log.n_frames)]
-    seconds = log.n_frames / 60
-    figures: dict[str, Any] = {"seconds": seconds, "writes": len(log.frames)}
-
-    def measure(name: str, call: Callable[[], object]) -> None:
-        taken = cpu_seconds(call, options.runs)
-        figures[name] = {"cpu_s": round(taken, 4), "times_real_time": round(seconds / taken, 1)}
-        print(f"{name:24} {taken * 1000:9.1f} ms CPU for {seconds:.0f} s of music, {seconds / taken:8.1f} x real time")
-
-    measure("drive", lambda: drive(score))
-    compiled = extension.fast()
-    if compiled is None:
-        print("the compiled hot path is not built")
-    for kind, module in (("compiled", compiled), ("numpy", None)):
-        if kind == "numpy" or compiled is not None:
-            extension.fast = lambda module=module: module
-            measure(f"render, {kind}", lambda: render(log, SAMPLE_RATE_HZ))
-            measure(f"render a loop, {kind}", lambda: render(looping, SAMPLE_RATE_HZ))
-            measure(f"frame by frame, {kind}", lambda: stream(pieces))
-    from nesasset.formats import nsf
-
+    seconds = log.n_frames / float(log.frame_rate_hz)
+    one, loop = (lambda: render(log, SAMPLE_RATE_HZ)), (lambda: render(looping, SAMPLE_RATE_HZ))
+    calls: dict[str, Callable[[], object]] = {}
     player = libgme(nsf.dumps([looping]), seconds)
     if player is None:
         print("libgme is not installed")
     else:
-        measure("libgme", player)
-    print(json.dumps(figures))
+        calls[f"{name}, libgme"] = player
+    if compiled is not None:
+        calls[f"{name}, compiled"] = with_module(compiled, one)
+        calls[f"{name} as a loop, compiled"] = with_module(compiled, loop)
+    taken = dict(zip(calls, report.measure(seconds, calls, {}, runs=3 * report.runs), strict=True))
+    if player is not None and compiled is not None:
+        pairs = zip(taken[f"{name}, libgme"], taken[f"{name}, compiled"], strict=True)
+        report.ratio(f"{name}, compiled : libgme", median(theirs / ours for theirs, ours in pairs), 0.5)
+    calls = {f"{name}, numpy": with_module(None, one), f"{name} as a loop, numpy": with_module(None, loop)}
+    report.measure(seconds, calls, {f"{name}, numpy": 30} if composed else {})
+
+
+def measure_length(report: Report, pieces: list[RegisterLog], minutes: list[int]) -> None:
+    """Print what a minute costs in ever longer streams of pieces of a second each, and how memory grows."""
+    for length in minutes:
+        player, cpu_s, memory = Player(SAMPLE_RATE_HZ), 0.0, []
+        for minute in range(length):
+            begin = time.process_time()
+            for number in range(60):
+                player.play(pieces[(60 * minute + number) % len(pieces)])
+            cpu_s += time.process_time() - begin
+            memory.append(memory_kib())
+        growth = max(memory) - memory[0]
+        report.figures[f"{length} minutes"] = {
+            "cpu_s_per_minute": round(cpu_s / length, 4),
+            "memory_growth_kib": growth,
+        }
+        print(
+            f"{length:3} minutes streamed: {cpu_s / length * 1000:7.1f} ms CPU a minute, "
+            f"memory {growth:+} KiB after the first minute",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of the busy score, e.g. 60")
+    parser.add_argument(
+        "--runs", type=int, default=3, help="the best of so many runs counts, of thrice as many beside libgme, e.g. 3"
+    )
+    parser.add_argument("--themes", default="castle,title", help="composed tracks, none if empty, e.g. castle,boss")
+    parser.add_argument("--minutes", default="1,5,20,60", help="lengths of streams, none if empty, e.g. 1,5,20,60")
+    options = parser.parse_args()
+    report = Report(options.runs)
+    score = busy_score(options.seconds)
+    looping = drive(score)
+    log = replace(looping, loop=None)
+    seconds = log.n_frames / 60
+    report.figures |= {"seconds": seconds, "writes": len(log.frames)}
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = extension.fast() or compiled_apu.build(Path(folder))
+        if compiled is None:
+            print("the compiled hot path is not built, and there is no compiler")
+        report.measure(seconds, {"drive": lambda: drive(score)}, {})
+        measure_track(report, "busy", looping, compiled, composed=False)
+        frames = [cut_frames(log, frame, frame + 1) for frame in range(log.n_frames)]
+        if compiled is not None:
+            name = "frame by frame, compiled"
+            report.measure(seconds, {name: with_module(compiled, lambda: stream(frames))}, {name: 100})
+        # Slow, so once.
+        report.measure(seconds, {"frame by frame, numpy": with_module(None, lambda: stream(frames))}, {}, runs=1)
+        for theme in filter(None, options.themes.split(",")):
+            from nesasset.compose import compose
+
+            measure_track(report, theme, drive(compose(theme, seed=1)), compiled, composed=True)
+        use(compiled)
+        second = [cut_frames(log, first, first + 60) for first in range(0, log.n_frames - 59, 60)]
+        measure_length(report, second, [int(length) for length in filter(None, options.minutes.split(","))])
+    print(json.dumps(report.figures))
 
 
 if __name__ == "__main__":

@@ -168,8 +168,8 @@ reset:
     inx
     cpx #28
     bne :-
-    lda #$20            ; row 3: who made it
-    ldx #$62
+    lda #$20            ; row 4: who made it
+    ldx #$82
     jsr goto
     ldx #0
 :   lda HEADER+28,x
@@ -177,8 +177,8 @@ reset:
     inx
     cpx #28
     bne :-
-    lda #$20            ; row 4: a rule
-    ldx #$82
+    lda #$20            ; row 5: a rule
+    ldx #$A2
     jsr goto
     lda #RULE
     ldx #28
