@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nesasset.certificate import certify
-from nesasset.compose import _harmony, compose
+from nesasset.compose import _harmony, compose, compose_bars
 from nesasset.compose.assemble import shift_for
 from nesasset.compose.controls import Controls
 from nesasset.compose.judge import is_lifeless
@@ -210,3 +210,87 @@ def test_lifeless_pieces_are_known() -> None:
     silent = lively.copy()
     silent[100, 2] = 1
     assert not is_lifeless(silent, 16)
+
+
+def test_bars_come_one_by_one(model: Model) -> None:
+    """Composed bar by bar, a piece has its bars in order, all with the same instruments, and the notes of its one draft."""
+    controls = Controls(bars=5, intro_bars=1, chords="I vi IV V", key="C", mode="major", candidates=1, ornaments=False)
+    bars = list(compose_bars("overworld", 3, controls, model))
+    assert [bar.n_bars for bar in bars] == [1] * 6
+    assert len({bar.instruments for bar in bars}) == 1
+    whole = compose("overworld", 3, controls, model)  # its chords are given, so that it is not moved
+    for voice in VOICES:
+        line = [cell for bar in bars for cell in bar.voices[voice]]
+        assert [getattr(cell, "pitch", cell) for cell in line] == [getattr(cell, "pitch", cell) for cell in whole.voices[voice]]
+
+
+def test_bars_come_as_they_are_written(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first bar is there before the second one is begun."""
+    from nesasset.compose import writer
+
+    begun: list[int] = []
+    write_bar = writer._Desk.write_bar
+    monkeypatch.setattr(writer._Desk, "write_bar", lambda desk, first, keep=None: begun.append(first) or write_bar(desk, first, keep))
+    next(compose_bars("overworld", 3, Controls(bars=8), model))
+    assert set(begun) == {0}
+
+
+def test_an_intro_leads_into_the_loop(model: Model) -> None:
+    """The loop begins after the intro's bars, on a row that holds nothing, and the loop passes its certificate."""
+    score = compose("castle", 2, Controls(bars=4, intro_bars=2, candidates=1), model)
+    assert score.loop == (2 * score.bar_rows, 6 * score.bar_rows)
+    assert all(score.voices[voice][score.loop[0]] is not HOLD for voice in VOICES)
+    checks = {check.name: check.passed for check in certify(score, render(drive(score))).checks}
+    assert checks["held notes"]
+    assert checks["whole bars"]
+
+
+def test_a_written_form_is_what_comes(model: Model) -> None:
+    """Sections of one letter have the same notes, and a section that was moved has them two semitones higher."""
+    score = compose("castle", 2, Controls(bars=8, form="A B A A+2", candidates=1), model)
+    rows = score.n_rows // 4
+
+    def part(section: int, voice: str, first: int = 1) -> list[object]:
+        cells = score.voices[voice][section * rows + first : (section + 1) * rows]
+        return [getattr(cell, "pitch", cell) for cell in cells]
+
+    for voice in VOICES:
+        assert part(0, voice) == part(2, voice)
+    for voice in ("P1", "P2", "TR"):
+        low, high = part(0, voice), part(3, voice)
+        moves = {b - a for a, b in zip(low, high, strict=True) if isinstance(a, int)}
+        assert moves <= {2, 14, -10}  # an octave back where a voice would leave its range
+
+
+def test_bars_that_disobey_are_written_again(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variation that varies nothing is taken back: the model reads on from where it was, and knows what stands now."""
+    from nesasset.compose import writer
+    from nesasset.features import forget_recall, song_features
+    from nesasset.recall import recall_song
+
+    desks = []
+    again = []
+    write_again, finish = writer._Desk.write_again, writer._Desk.drafts
+    monkeypatch.setattr(writer._Desk, "write_again", lambda desk, first, wrong: again.append(first) or write_again(desk, first, wrong))
+    monkeypatch.setattr(writer._Desk, "drafts", lambda desk: desks.append(desk) or finish(desk))
+    request = resolve(theme("castle"), 4, Controls(bars=6, form="A A' A A A' A"), model.sidecar["sampling"])
+    plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
+    drafts = writer.write(model, request, plan, [generator(("chance", n)) for n in range(2)])
+    assert again
+    starts = np.arange(0, 6 * plan.bar_rows + 1, plan.bar_rows)
+    for piece, draft in enumerate(drafts):
+        recall = recall_song(draft.cells, plan.bar_rows)
+        form = (plan.lags, plan.classes, plan.shifts, plan.chords)
+        ids, seen = song_features(draft.cells, draft.slots, starts, *form, plan.bar_rows, recall, 0)
+        forget_recall(ids, seen)
+        assert (desks[-1].ids[piece] == ids).all()
+        assert (desks[-1].seen[piece] == seen).all()
+
+
+def test_density_is_steered(model: Model) -> None:
+    """A model that knows nothing of density still writes more notes where more are asked for."""
+    rates = []
+    for density in (0.0, 1.0):
+        score = compose("town", 5, Controls(bars=16, density=density, candidates=1), model)
+        rates.append(sum(isinstance(cell, Note) for voice in ("P1", "P2", "TR") for cell in score.voices[voice]))
+    assert rates[1] > 1.5 * rates[0]

@@ -8,18 +8,26 @@ Way of the data: theme and controls → Request → a Plan from the model's libr
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from nesasset.compose.controls import Controls
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from nesasset.compose.harmony import HarmonyModel
+    from nesasset.compose.plan import Plan
+    from nesasset.compose.request import Request
     from nesasset.compose.writer import Draft
     from nesasset.model import Model
     from nesasset.score import Score
 
-__all__ = ["Controls", "compose"]
+__all__ = ["Controls", "compose", "compose_bars"]
 
 ATTEMPTS = 4  # plans that a seed may draw until one of their drafts is alive; the last drafts are taken as they are
 
@@ -41,48 +49,104 @@ def compose(theme: str, seed: int = 0, controls: Controls | None = None, model: 
         ControlError: The seed is out of range.
         ModelMismatchError: The model cannot be loaded.
     """
-    import numpy as np
-
-    import nesasset
     from nesasset.compose.assemble import to_score
-    from nesasset.compose.controls import check_seed
     from nesasset.compose.judge import is_lifeless
-    from nesasset.compose.plan import draw_plan
-    from nesasset.compose.request import generator, resolve
     from nesasset.compose.writer import write
-    from nesasset.model import default_model
-    from nesasset.themes import theme as find_theme
 
-    wanted = find_theme(theme)
-    controls = controls or Controls()
-    check_seed(seed)
-    model = model or default_model()
-    request = resolve(wanted, seed, controls, model.sidecar["sampling"])
-    told = [item for item in sorted(controls.to_json().items()) if item[0] not in ("candidates", "ornaments")]
+    order = _Order.of(theme, seed, controls, model)
     for attempt in range(ATTEMPTS):
-        words = (wanted.name, seed, told, attempt)
-        plan = draw_plan(model.plans, _harmony(model), request, generator(("plan", *words)))
-        chances = [generator(("rows", *words, number)) for number in range(request.candidates)]
-        drafts = write(model, request, plan, chances)
+        plan, chance = order.draw(attempt)
+        drafts = write(order.model, order.request, plan, [chance(number) for number in range(order.request.candidates)])
         living = [draft for draft in drafts if not is_lifeless(draft.cells, plan.bar_rows)]
         if living:
             drafts = living
             break
-    best, figures = _best(model, request, drafts)
-    provenance: dict[str, Any] = {
-        "generator": f"nesasset {nesasset.__version__}",
-        "model": model.name,
-        "model_sha256": model.sha256,
-        "theme": wanted.name,
-        "seed": seed,
-        "controls": controls.to_json(),
-        **figures,
-    }
-    shapes = {
-        "pulse": np.array(model.sidecar["pulse_shapes"], dtype=np.int64),
-        "noise": np.array(model.sidecar["noise_shapes"], dtype=np.int64),
-    }
-    return to_score(best, request, shapes, provenance, ornaments=controls.ornaments is not False)
+    best, figures = _best(order.model, order.request, drafts)
+    provenance = {**order.provenance, **figures}
+    return to_score(best, order.request, order.shapes, provenance, ornaments=order.request.wishes.ornaments is not False)
+
+
+def compose_bars(
+    theme: str, seed: int = 0, controls: Controls | None = None, model: Model | None = None
+) -> Iterator[Score]:
+    """Compose a piece and yield each bar as soon as it is written: for music that is heard while it is made.
+
+    One draft, as it comes: it is not compared with others, not moved to the key that its notes turn out to be in (its
+    chords are in the key asked for), and not ornamented; so it is not the piece that `compose` makes of the same seed.
+
+    Args:
+        theme: As for `compose`.
+        seed: As for `compose`.
+        controls: As for `compose`; candidates means nothing here.
+        model: As for `compose`.
+
+    Yields:
+        Scores of one bar, without a loop, all with the same instruments: a voice that holds on a bar's first row holds
+        what the bar before left. The last bar leads into the first, or into the first after the intro.
+
+    Raises:
+        UnknownThemeError: No theme has that name.
+        ControlError: The seed is out of range.
+        ModelMismatchError: The model cannot be loaded.
+    """
+    from nesasset.compose.assemble import bar_to_score
+    from nesasset.compose.writer import write_bars
+
+    order = _Order.of(theme, seed, controls, model)
+    plan, chance = order.draw(0)
+    for done, drafts in write_bars(order.model, order.request, plan, [chance(0)]):
+        yield bar_to_score(drafts[0], done - 1, order.request, order.shapes, order.provenance)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Order:
+    """What was asked for, made out: everything that a piece is written from."""
+
+    request: Request
+    model: Model
+    words: tuple[object, ...]
+    """What chance hangs on."""
+    provenance: dict[str, Any]
+
+    @staticmethod
+    def of(theme: str, seed: int, controls: Controls | None, model: Model | None) -> _Order:
+        import nesasset
+        from nesasset.compose.controls import check_seed
+        from nesasset.compose.request import resolve
+        from nesasset.model import default_model
+        from nesasset.themes import theme as find_theme
+
+        wanted = find_theme(theme)
+        controls = controls or Controls()
+        check_seed(seed)
+        model = model or default_model()
+        told = [item for item in sorted(controls.to_json().items()) if item[0] not in ("candidates", "ornaments")]
+        provenance = {
+            "generator": f"nesasset {nesasset.__version__}",
+            "model": model.name,
+            "model_sha256": model.sha256,
+            "theme": wanted.name,
+            "seed": seed,
+            "controls": controls.to_json(),
+        }
+        request = resolve(wanted, seed, controls, model.sidecar["sampling"])
+        return _Order(request, model, (wanted.name, seed, told), provenance)
+
+    def draw(self, attempt: int) -> tuple[Plan, Callable[[int], np.random.Generator]]:
+        """Return the plan of an attempt, and what gives each of its drafts a chance of its own."""
+        from nesasset.compose.plan import draw_plan
+        from nesasset.compose.request import generator
+
+        words = (*self.words, attempt)
+        plan = draw_plan(self.model.plans, _harmony(self.model), self.request, generator(("plan", *words)))
+        return plan, lambda number: generator(("rows", *words, number))
+
+    @property
+    def shapes(self) -> dict[str, NDArray[np.int64]]:
+        """The model's volume shapes, by kind."""
+        import numpy as np
+
+        return {kind: np.array(self.model.sidecar[f"{kind}_shapes"], dtype=np.int64) for kind in ("pulse", "noise")}
 
 
 @lru_cache(maxsize=4)
@@ -97,7 +161,7 @@ def _harmony(model: Model) -> HarmonyModel:
         raise ModelMismatchError(f"{model.name}.plans.npz has no usable counts of chords ({error}); install the package again") from error
 
 
-def _best(model: Model, request: Any, drafts: list[Draft]) -> tuple[Draft, dict[str, Any]]:
+def _best(model: Model, request: Request, drafts: list[Draft]) -> tuple[Draft, dict[str, Any]]:
     """Return the draft whose seam surprises least beside its interior, of those in the mode that was asked for."""
     from nesasset.compose.judge import surprisal
     from nesasset.compose.key import find_key, pitch_class_weights

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nesasset.articulation import articulate
 from nesasset.compose.key import find_key, pitch_class_weights
 from nesasset.compose.ornament import find_idioms, ornament
-from nesasset.compose.plan import plan_to_json
+from nesasset.compose.plan import Plan, plan_to_json
 from nesasset.compose.request import BEAT_ROWS, Request
 from nesasset.compose.writer import Draft
 from nesasset.score import HOLD, REST, Cell, Instrument, Note, Score
@@ -76,33 +76,13 @@ def to_score(
     for row in {0, home}:  # a loop begins by itself: nothing is held into it
         cells[row] = np.where(cells[row] == HOLD_ID, REST_ID, cells[row])
     shift, key = shift_for(cells, None if request.wishes.chords else request.tonic)  # chords are where they were asked for
-    instruments: list[Instrument] = [Instrument("triangle", name="triangle")]
-    numbers: dict[tuple[str, int], int] = {}
-    palette: dict[int, tuple[int, int, int]] = {}
-    voices: dict[str, tuple[Cell, ...]] = {}
-    for column, voice in enumerate(VOICES):
-        part: list[Cell] = []
-        for row, cell in enumerate(cells[:, column].tolist()):
-            if cell == HOLD_ID:
-                part.append(HOLD)
-            elif cell == REST_ID:
-                part.append(REST)
-            elif voice == "TR":
-                part.append(Note(0, _in_range(id_to_pitch(cell) + shift, voice)))
-            else:
-                kind = "noise" if voice == "NO" else "pulse"
-                slot = int(slots[row, _SLOT_COLUMN[voice]])
-                if (kind, slot) not in numbers:
-                    numbers[kind, slot] = len(instruments)
-                    palette[len(instruments)] = _palette_entry(kind, slot, draft)[:3]
-                    instruments.append(_instrument(kind, slot, draft, shapes))
-                pitch = None if voice == "NO" else _in_range(id_to_pitch(cell) + shift, voice)
-                part.append(Note(numbers[kind, slot], pitch))
-        voices[voice] = tuple(part)
+    keys = _keys_in_use(cells, slots)
+    instruments, numbers = palette_instruments(draft.plan, shapes, keys)
+    voices = {voice: _part(cells, slots, voice, shift, numbers) for voice in VOICES}
     tonic = NOTE_NAMES[(key[0] + shift) % 12]
     score = Score(
         voices=voices,
-        instruments=tuple(instruments),
+        instruments=instruments,
         groove=request.groove(draft.plan.bar_rows),
         bar_rows=draft.plan.bar_rows,
         beat_rows=BEAT_ROWS,
@@ -113,8 +93,79 @@ def to_score(
     )
     idioms = find_idioms(provenance.get("model"), shapes) if ornaments else None
     if idioms is not None:
+        palette = {number: _palette_entry(*key, draft.plan)[:3] for key, number in numbers.items()}
         score = ornament(score, palette, idioms, request.seed)
     return articulate(score)
+
+
+Key = tuple[str, int]
+"""An instrument of a plan's palettes: 'pulse' or 'noise', and its slot."""
+
+
+def bar_to_score(
+    draft: Draft, bar: int, request: Request, shapes: Mapping[str, NDArray[np.integer]], provenance: Mapping[str, Any]
+) -> Score:
+    """Return one finished bar of a draft as a score without a loop; all bars of a piece have the same instruments.
+
+    A voice that holds on the first row holds what the bar before left.
+    """
+    plan = draft.plan
+    rows = slice(bar * plan.bar_rows, (bar + 1) * plan.bar_rows)
+    cells, slots = draft.cells[rows].copy(), draft.slots[rows]
+    if bar in (0, plan.home):
+        cells[0] = np.where(cells[0] == HOLD_ID, REST_ID, cells[0])
+    instruments, numbers = palette_instruments(plan, shapes, _all_keys(plan))
+    voices = {voice: _part(cells, slots, voice, 0, numbers) for voice in VOICES}
+    groove = request.groove(plan.bar_rows)
+    return Score(voices, instruments, groove, plan.bar_rows, BEAT_ROWS, None, title=request.theme, theme=request.theme, provenance=provenance)
+
+
+def palette_instruments(
+    plan: Plan, shapes: Mapping[str, NDArray[np.integer]], keys: Sequence[Key]
+) -> tuple[tuple[Instrument, ...], dict[Key, int]]:
+    """Return the triangle's instrument and those of the keys, and the number of each key's."""
+    instruments = [Instrument("triangle", name="triangle")]
+    for kind, slot in keys:
+        timbre, period, shape, peak = _palette_entry(kind, slot, plan)
+        volume = instrument_volumes(shapes[kind][shape], peak)
+        if kind == "noise":
+            instruments.append(Instrument(kind, volume, period=period, mode=timbre, name=f"drum {slot}"))
+        else:
+            instruments.append(Instrument(kind, volume, duty=timbre, name=f"pulse {slot}"))
+    return tuple(instruments), {key: number for number, key in enumerate(keys, start=1)}
+
+
+def _kind(voice: str) -> str:
+    return "noise" if voice == "NO" else "pulse"
+
+
+def _keys_in_use(cells: NDArray[np.int64], slots: NDArray[np.int64]) -> list[Key]:
+    """Return the instruments that are played, P1's first, each voice's in the order in which they come."""
+    found: dict[Key, None] = {}
+    for voice, column in _SLOT_COLUMN.items():
+        onsets = cells[:, VOICES.index(voice)] >= ONSET_ID
+        found |= {(_kind(voice), slot): None for slot in slots[onsets, column].tolist()}
+    return list(found)
+
+
+def _all_keys(plan: Plan) -> list[Key]:
+    """Return every instrument of a plan's palettes."""
+    return [(kind, slot) for kind, part in (("pulse", plan.pulse), ("noise", plan.noise)) for slot in np.flatnonzero(part[:, 0] >= 0).tolist()]
+
+
+def _part(cells: NDArray[np.int64], slots: NDArray[np.int64], voice: str, shift: int, numbers: Mapping[Key, int]) -> tuple[Cell, ...]:
+    """Return a voice's cells, its notes moved by semitones."""
+    part: list[Cell] = []
+    for row, cell in enumerate(cells[:, VOICES.index(voice)].tolist()):
+        if cell == HOLD_ID:
+            part.append(HOLD)
+        elif cell == REST_ID:
+            part.append(REST)
+        else:
+            instrument = 0 if voice == "TR" else numbers[_kind(voice), int(slots[row, _SLOT_COLUMN[voice]])]
+            pitch = None if voice == "NO" else _in_range(id_to_pitch(cell) + shift, voice)
+            part.append(Note(instrument, pitch))
+    return tuple(part)
 
 
 def _in_range(pitch: int, voice: str) -> int:
@@ -127,15 +178,7 @@ def _in_range(pitch: int, voice: str) -> int:
     return pitch
 
 
-def _palette_entry(kind: str, slot: int, draft: Draft) -> tuple[int, int, int, int]:
+def _palette_entry(kind: str, slot: int, plan: Plan) -> tuple[int, int, int, int]:
     """Return timbre, noise period, shape and peak of a slot."""
-    timbre, period, shape, peak = (draft.plan.noise if kind == "noise" else draft.plan.pulse)[slot].tolist()
+    timbre, period, shape, peak = (plan.noise if kind == "noise" else plan.pulse)[slot].tolist()
     return timbre, period, shape, peak
-
-
-def _instrument(kind: str, slot: int, draft: Draft, shapes: Mapping[str, NDArray[np.integer]]) -> Instrument:
-    timbre, period, shape, peak = _palette_entry(kind, slot, draft)
-    volume = instrument_volumes(shapes[kind][shape], peak)
-    if kind == "noise":
-        return Instrument(kind, volume, period=period, mode=timbre, name=f"drum {slot}")
-    return Instrument(kind, volume, duty=timbre, name=f"pulse {slot}")

@@ -102,7 +102,7 @@ class HarmonyModel:
                 if silent[bar]:
                     degrees[bar, half] = NO_CHORD
                     continue
-                p = self._probabilities(_contexts(degrees[: bar + 1], form)[[HALVES * bar + half]])[0]
+                p = self._probabilities(_contexts(degrees[: bar + 1], form, bar)[[half]])[0]
                 p[NO_CHORD] = 0  # something sounds here
                 p = p**sharpness
                 degrees[bar, half] = rng.choice(N_CHORDS, p=p / p.sum())
@@ -136,25 +136,25 @@ class HarmonyModel:
         return HarmonyModel(Chain(tuple(levels), PRIORS))
 
 
-def _contexts(degrees: NDArray[np.int64], form: Form) -> NDArray[np.int64]:
-    """Return the contexts of the half bars, shape (2 n_bars, len(PRIORS)), shortest first."""
+def _contexts(degrees: NDArray[np.int64], form: Form, first: int = 0) -> NDArray[np.int64]:
+    """Return the contexts of the half bars of bars `first` and on, shape (2 * bars, len(PRIORS)), shortest first."""
     n = len(degrees)
-    lags, classes, shifts = form.lags[:n].astype(np.int64), form.classes[:n, :MELODIC], form.shifts[:n].astype(np.int64)
-    line = degrees.reshape(-1)
-    last = np.concatenate([np.full(2, NONE), line])[1:-1]
-    before = np.concatenate([np.full(2, NONE), line])[:-2]
-    reference = np.where((lags > 0)[:, None], degrees[np.arange(n) - lags], NONE)
+    bars = slice(first, n)
+    lags, classes, shifts = form.lags[bars].astype(np.int64), form.classes[bars, :MELODIC], form.shifts[bars].astype(np.int64)
+    line = np.concatenate([np.full(2, NONE), degrees.reshape(-1)])[HALVES * first :]
+    last, before = line[1:-1], line[:-2]
+    reference = np.where((lags > 0)[:, None], degrees[np.arange(first, n) - lags], NONE)
     expected = np.where(shifts[:, None] != 0, transpose_chords(reference, shifts[:, None]), reference).reshape(-1)
     kept = ((classes == EXACT) | (classes == SEQUENCE)).sum(axis=1)
     bass = classes[:, 2] == EXACT
     similar = np.repeat(np.where(lags > 0, 1 + _KEPT * bass + np.minimum(kept, MELODIC), 0), HALVES)
-    half = np.tile(np.arange(HALVES), n)
+    half = np.tile(np.arange(HALVES), n - first)
     mode = int(form.minor)
     place = similar * HALVES + half
     one = place * _BASE + expected
     return np.stack(
         [
-            np.full(HALVES * n, mode),
+            np.full(len(half), mode),
             (last * HALVES + half) * 2 + mode,
             ((last * _BASE + before) * HALVES + half) * 2 + mode,
             one,

@@ -9,6 +9,7 @@ has it, a variation that varies nothing, say, is written again, a few times at m
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,6 +62,9 @@ FORBIDDEN: Final = np.float32(-1e9)
 LOWEST_PULSE_ID: Final = pitch_to_id(PITCH_RANGES["P1"][0])
 LOWEST_IDS: Final = np.array([pitch_to_id(PITCH_RANGES[voice][0]) for voice in ("P1", "P2", "TR")] + [ONSET_ID])
 HIGHEST_IDS: Final = np.array([pitch_to_id(HIGHEST_PITCH)] * 3 + [ONSET_ID])
+SERVO: Final = 1.5  # what an onset gains in log probability where there are too few by a factor of e
+SERVO_LIMIT: Final = 1.2
+SERVO_ROWS: Final = 32  # rows at the wanted density that are taken as heard before the first
 REDOS: Final = 3  # of a bar that disobeys its plan
 KEPT_FREE: Final = 64  # rows of the context that a trimmed cache leaves empty, so that trimming is rare
 ENDING_ROWS: Final = 2  # a piece that ends falls silent so many rows before its last bar's end
@@ -112,6 +116,18 @@ def song_vectors(model: Model, plan: Plan, request: Request) -> Song:
 
 def write(model: Model, request: Request, plan: Plan, generators: list[np.random.Generator]) -> list[Draft]:
     """Write a draft with the chance of each generator."""
+    *_, (_, drafts) = write_bars(model, request, plan, generators)
+    return drafts
+
+
+def write_bars(
+    model: Model, request: Request, plan: Plan, generators: list[np.random.Generator]
+) -> Iterator[tuple[int, list[Draft]]]:
+    """Write a draft with the chance of each generator, and yield after every bar.
+
+    Yields:
+        The number of bars that are finished, and the drafts: their rows up to there are final, the rest is still empty.
+    """
     desk = _Desk(model, request, plan, generators)
     for first in range(0, desk.n_rows, plan.bar_rows):
         if first == desk.turn:
@@ -126,7 +142,7 @@ def write(model: Model, request: Request, plan: Plan, generators: list[np.random
                     break
                 desk.write_again(first, wrong)
         desk.make_room()
-    return desk.drafts()
+        yield first // plan.bar_rows + 1, desk.drafts()
 
 
 class _Desk:
@@ -214,6 +230,7 @@ class _Desk:
             if keep is not None:
                 cells[keep], fixed_slots[keep] = old_cells[keep, step], np.maximum(old_slots[keep, step], 0)
             push = event_noise[:, step].copy()
+            push[:, :3, ONSET_ID] += self.servo(row)[:, None]
             push[:, :, REST_ID] += np.where(self.history.held == REST_ID, FORBIDDEN, 0)  # silence cannot fall silent
             out = self.model.run(
                 self.song,
@@ -231,6 +248,16 @@ class _Desk:
             )
             self.cells[:, row], self.slots[:, row] = out.cells[:, 0], out.slots[:, 0]
             self.history.add(out.cells[:, 0], out.slots[:, 0])
+
+    def servo(self, row: int) -> NDArray[np.float32]:
+        """Return what onsets gain in log probability, (B,), so that the piece becomes as dense as was asked for."""
+        bars = self.plan.classes[: row // self.bar_rows + 1, :3]
+        playing = (bars != SILENT).sum(axis=0) > 0
+        rows = np.repeat((bars != SILENT).sum(axis=1), self.bar_rows)[:row].sum()
+        onsets = (self.cells[:, :row, :3] >= ONSET_ID)[:, :, playing].sum(axis=(1, 2))
+        wanted = self.request.onsets
+        measured = (onsets + wanted * SERVO_ROWS) / (rows + SERVO_ROWS)
+        return np.clip(SERVO * np.log(wanted / np.maximum(measured, 1e-3)), -SERVO_LIMIT, SERVO_LIMIT).astype(np.float32)
 
     def disobeying(self, first: int) -> NDArray[np.bool_]:
         """Return which drafts, (B,), have a bar with a voice that is not to the earlier bar what the plan says."""
