@@ -1,10 +1,13 @@
 # Needs Python 3.11 or newer with venv, and GNU make. Type:
 #   make setup      a virtual environment in .venv with everything but torch
 #   make            tests, lint, types, docs check
+#   make bench      how good and how fast the chip is, beside libgme
+#   make exports    composed music through every chip format
+#   make hostile    damaged files into the command line
 #   make build      the eight tracks of examples/quickstart into pack/
 PYTHON ?= .venv/bin/python
 
-.PHONY: all setup test lint types docs docs-check bench build train export wheel clean
+.PHONY: all setup test lint types docs docs-check bench exports hostile build train export wheel clean
 
 all: test lint types docs-check
 
@@ -28,7 +31,13 @@ docs-check:
 	$(PYTHON) -m pytest -q tests/test_docs.py
 
 bench:
-	for file in tests/benchmarks/*.py; do $(PYTHON) $$file || exit 1; done
+	for file in tests/benchmarks/bench_*.py; do $(PYTHON) $$file || exit 1; done
+
+exports:  ## every chip export of 24 composed tracks, register by register and by ear; some ten minutes
+	$(PYTHON) tests/benchmarks/check_exports.py --tracks 24
+
+hostile:  ## five thousand damaged files into the command line; some four minutes
+	$(PYTHON) tests/benchmarks/hostile.py --files 5000 --no-largest
 
 build:
 	$(PYTHON) -m nesasset build -m examples/quickstart/nesasset.toml -o pack
