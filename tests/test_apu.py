@@ -601,7 +601,7 @@ def test_the_second_pass_has_the_inner_timing_of_the_first() -> None:
 
 def test_more_writes_than_fit_a_frame_stay_in_it() -> None:
     """A frame with too many writes squeezes them instead of running into the next frame."""
-    log = make_log([(0, 0x4011, 1)] * 40_000 + [(1, 0x4011, 2)], 2)
+    log = make_log([(0, 0x4011, 1)] * 32_000 + [(1, 0x4011, 2)], 2)
     assert np.all(np.diff(time_writes(log).cycles) >= 0)
 
 

@@ -246,11 +246,14 @@ def test_ctrl_c_keeps_what_is_finished_and_spoils_nothing(tmp_path: Path, jobs: 
     folder.mkdir()
     (folder / "boss.ogg").write_bytes(b"old")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    # Tests that run in the background have Ctrl-C ignored, and so would all that they start; what is handled is not passed on.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     program = subprocess.Popen(
         [sys.executable, "main.py", "build", "-o", "pack", "-j", jobs],
         cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
+    signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 60
     while not (folder / "town.track.json").exists() and time.monotonic() < deadline and program.poll() is None:
         time.sleep(0.05)

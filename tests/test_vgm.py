@@ -235,8 +235,9 @@ def test_logs_that_no_file_can_hold(change, message):
 def test_a_file_too_long_for_the_reader_is_not_written():
     """Nothing is written that could not be read again."""
     count = vgm.MAX_BYTES // 3 + 1
+    frames = np.arange(count) // 1000
     log = RegisterLog(
-        np.zeros(count, dtype=np.int64), np.full(count, 0x4011, dtype=np.uint16), np.zeros(count, dtype=np.uint8), 1
+        frames, np.full(count, 0x4011, dtype=np.uint16), np.zeros(count, dtype=np.uint8), int(frames[-1]) + 1
     )
     with pytest.raises(RegisterLogError, match="too long, at most 16777216"):
         vgm.dumps(log)
