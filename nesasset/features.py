@@ -164,7 +164,7 @@ def song_features(
     ids[:, RECALL : RECALL + 4], out[:, 9:] = recalled(cells, slots, recall[0])
     ids[:, COLUMN["shift"]] = shifts[bar] + MAX_SHIFT
     half = half_of(np.arange(n) - starts[bar], starts[bar + 1] - starts[bar], bar_rows, (bar == 0) & (first > starts[0]))
-    home = None if loop_start is None else int(np.searchsorted(starts, loop_start, side="right")) - 1
+    home = None if loop_start is None or loop_start >= n else int(np.searchsorted(starts, loop_start, side="right")) - 1
     ids[:, CHORD : CHORD + 3] = chord_features(chords, lags, home)[bar, half]
     return ids, out
 

@@ -211,9 +211,11 @@ class _Desk:
         silence = np.where(self.history.held != REST_ID, REST_ID, HOLD_ID)
         there = self.cells[:, reference]
         cells = np.where(kinds == EXACT, there, -1)
-        cells = np.where(kinds == SEQUENCE, _moved(there, int(self.plan.shifts[bar])), cells)
+        if self.plan.shifts[bar]:
+            cells = np.where(kinds == SEQUENCE, _moved(there, int(self.plan.shifts[bar])), cells)
         cells = np.where(kinds == SILENT, silence, cells)
-        slots = np.where(np.isin(kinds[list(SLOT_VOICES)], (EXACT, SEQUENCE)), self.slots[:, reference], -1)
+        copied = (kinds == EXACT) | (kinds == SEQUENCE)
+        slots = np.where(copied[list(SLOT_VOICES)], self.slots[:, reference], -1)
         if not self.request.loops and row >= self.n_rows - ENDING_ROWS:
             cells = silence
         return cells, slots
@@ -223,6 +225,7 @@ class _Desk:
         self.before = self.history.copy()
         old_cells, old_slots = (array[:, first : first + self.bar_rows].copy() for array in (self.cells, self.slots))
         event_noise, pitch_noise, slot_noise = self._gumbel(self.bar_rows)
+        event_noise[:, :, :3, ONSET_ID] += self.servo(first)[:, None, None]
         for step in range(self.bar_rows):
             row = first + step
             self.token(row)
@@ -230,7 +233,6 @@ class _Desk:
             if keep is not None:
                 cells[keep], fixed_slots[keep] = old_cells[keep, step], np.maximum(old_slots[keep, step], 0)
             push = event_noise[:, step].copy()
-            push[:, :3, ONSET_ID] += self.servo(row)[:, None]
             push[:, :, REST_ID] += np.where(self.history.held == REST_ID, FORBIDDEN, 0)  # silence cannot fall silent
             out = self.model.run(
                 self.song,
