@@ -71,7 +71,7 @@ def test_no_command_prints_help(run) -> None:
         (["compose", "town", "-o", "x.json", "--seed", "x"], None),
         (["compose", "castel", "-o", "x.json"], "unknown theme 'castel', did you mean castle or chase or cave?"),
         (["compose", "town", "-o", "x.json", "--tempo", "900"], "tempo_bpm must be between 30 and 300, not 900.0"),
-        (["compose", "town", "-o", "x.json", "--bars", "0"], "bars must be between 1 and 64, not 0"),
+        (["compose", "town", "-o", "x.json", "--bars", "0"], "bars must be between 1 and 512, not 0"),
         (["compose", "town", "-o", "x.json", "--key", "H"], "key must be a note name such as C, F# or Bb, not 'H'"),
         (["compose", "town", "-o", "x.json", "--mode", "blue"], "mode must be major or minor, not 'blue'"),
         (["compose", "town", "-o", "x.json", "--density", "7"], "density must be between 0 and 1, not 7.0"),

@@ -18,14 +18,14 @@ FLOORS = (
     {"errors"},
     {"units"},
     {"score", "register_log", "audio", "themes", ""},
-    {"apu", "vocabulary", "recall"},
+    {"apu", "vocabulary", "recall", "chords"},
     {"driver", "idioms", "articulation", "render", "model", "sampling", "features", "formats", "certificate"},
     {"compose"},
     {"build", "play"},
     {"cli", "commands", "__main__"},
 )
 # Data classes of compose that stand on nothing but the nouns.
-LOWER = {"nesasset.compose.controls": 2}
+LOWER = {"nesasset.compose.controls": 3, "nesasset.compose.form": 2}
 FORBIDDEN = {"export", "demo_game", "torch", "lightning", "onnx", "onnxscript", "mutagen", "scipy", "numba", "matplotlib"}
 HEAVY = {"numpy", "onnxruntime", "soundfile", "pydantic", "rich", "PIL", "mido", "pygame"}
 

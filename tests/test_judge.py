@@ -356,11 +356,11 @@ def test_the_form_that_is_mined_is_kept():
     for _ in range(8):
         cells = made_up_song(rng, n_bars=6).astype(np.int64)
         cells = cells[: len(cells) // 16 * 16]
-        lags, classes = mine_plan(cells.astype(np.int32), 16, 0)[:2]
-        letters = "EVRNS"
+        lags, classes, shifts = mine_plan(cells.astype(np.int32), 16, 0)
+        letters = "EVRQNS"
         plan = [
-            BarPlan(int(lag), "".join(letters[kind] for kind in row))
-            for lag, row in zip(lags, classes.tolist(), strict=True)
+            BarPlan(int(lag), "".join(letters[kind] for kind in row), int(shift))
+            for lag, row, shift in zip(lags, classes.tolist(), shifts, strict=True)
         ]
         for asked, got in zip(plan, realised(cells, plan, 16), strict=True):
             assert got == (asked.letters if asked.lag else asked.letters.replace("N", "-"))

@@ -62,9 +62,9 @@ def test_hopeless_theme_names_get_the_list(wrong: object) -> None:
 @pytest.mark.parametrize(
     ("wish", "sentence"),
     [
-        ({"bars": 0}, "bars must be between 1 and 64, not 0"),
-        ({"bars": 2.0}, "bars must be between 1 and 64, not 2.0"),
-        ({"bars": True}, "bars must be between 1 and 64, not True"),
+        ({"bars": 0}, "bars must be between 1 and 512, not 0"),
+        ({"bars": 2.0}, "bars must be between 1 and 512, not 2.0"),
+        ({"bars": True}, "bars must be between 1 and 512, not True"),
         ({"tempo_bpm": 900}, "tempo_bpm must be between 30 and 300, not 900"),
         ({"tempo_bpm": float("nan")}, "tempo_bpm must be between 30 and 300, not nan"),
         ({"density": -0.1}, "density must be between 0 and 1, not -0.1"),

@@ -57,7 +57,7 @@ def unroll(text: str) -> list[re.Match[str]]:
 
 
 def _rows(value: str, dots: str, default: float) -> float:
-    if value == "0":
+    if value and not int(value):
         raise FormatError("MML: a note's length must be 1 or more, not 0")
     rows = ROWS_A_WHOLE / int(value) if value else default
     return rows * (2 - 0.5 ** len(dots))
