@@ -209,11 +209,14 @@ def test_lstm_sees_the_past_only(corpus):
     from export.baselines.lstm import RowLSTM
     from export.dataset import Corpus, Crop, take, to_batch
     from export.model import ModelConfig
+    from nesasset.features import COLUMN
+    from nesasset.vocabulary import UNKNOWN_CLASS
 
     torch.manual_seed(0)
     net = RowLSTM(ModelConfig(width=32, heads=2, head_width=32, entry_width=16)).eval()
     split = Corpus(corpus / "train")
     batch = to_batch([take(split, Crop(0, 0, 40), 40)])
+    batch["ids"][:, :, COLUMN["class_P1"] : COLUMN["class_P1"] + 4] = UNKNOWN_CLASS  # no row is the plan's
     with torch.inference_mode():
         plain = net(batch)["cells"]
         batch["ids"][0, 20, 0] = (batch["ids"][0, 20, 0] + 1) % N_CELLS

@@ -111,3 +111,12 @@ def test_given_chords_are_kept_and_what_repeats_follows_them(model) -> None:  # 
                 assert (other.chords[bar, 0] - other.chords[there, 0] - other.shifts[bar]) % 12 == 0
             else:
                 assert (other.classes[bar, :3] >= RHYTHM).all()
+
+
+def test_a_voice_without_an_instrument_is_silent(model) -> None:  # noqa: F811
+    """An intro from a song with drums has none before a loop whose song has no drum to play them on."""
+    library = {name: array.copy() for name, array in model.plans.items()}
+    library["noise_palette"][:] = -1
+    request = resolve(theme("overworld"), 5, Controls(bars=8, intro_bars=2), model.sidecar["sampling"])
+    plan = draw_plan(library, _harmony(model), request, generator(("a plan",)))
+    assert (plan.classes[:, 3] == SILENT).all()

@@ -257,13 +257,18 @@ def _with_intro(plan: Plan, intro: Plan) -> Plan:
 
 
 def _with_voices(plan: Plan, request: Request) -> Plan:
-    """Return a plan in which the voices that are not asked for are silent, and the first melodic one that is plays."""
-    off = [voice for voice, name in enumerate(VOICES) if name not in request.voices]
+    """Return a plan in which the voices that are not asked for, or have no instrument, are silent, and some melodic one plays.
+
+    A voice without an instrument comes with an intro, or a section, from a song of other voices.
+    """
+    palettes = (plan.pulse, plan.pulse, None, plan.noise)
+    mute = [palette is not None and not (palette[:, 0] >= 0).any() for palette in palettes]
+    off = [voice for voice, name in enumerate(VOICES) if name not in request.voices or mute[voice]]
     if not off:
         return plan
     classes, lags, shifts = plan.classes.copy(), plan.lags.copy(), plan.shifts.copy()
     classes[:, off] = SILENT
-    lead = next(voice for voice in range(3) if voice not in off)
+    lead = next((voice for voice in range(3) if voice not in off), 2)
     if (classes[:, :3] == SILENT).all(axis=1).mean() > 0.25:  # the voices that are left rest for long: let one play
         classes[(classes[:, :3] == SILENT).all(axis=1), lead] = NEW
     unused = (classes >= NEW).all(axis=1)
