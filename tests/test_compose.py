@@ -294,3 +294,28 @@ def test_density_is_steered(model: Model) -> None:
         score = compose("town", 5, Controls(bars=16, density=density, candidates=1), model)
         rates.append(sum(isinstance(cell, Note) for voice in ("P1", "P2", "TR") for cell in score.voices[voice]))
     assert rates[1] > 1.5 * rates[0]
+
+
+def test_chords_that_were_asked_for_are_heard(model: Model) -> None:
+    """A model that knows nothing of chords still plays their notes more often than those of a wrong chord."""
+    from nesasset.chords import chord_tones
+
+    controls = Controls(bars=8, chords="I IV", key="C", mode="major", candidates=1, ornaments=False)
+    score = compose("overworld", 3, controls, model)
+    counts = np.zeros(2)
+    for voice in ("P1", "P2", "TR"):
+        for row, cell in enumerate(score.voices[voice]):
+            if isinstance(cell, Note):
+                bar = row // score.bar_rows
+                own, other = (1, 6) if bar % 2 == 0 else (6, 1)  # C and F
+                tones = chord_tones()[[own, other], cell.pitch % 12]
+                counts += tones
+    assert counts[0] > 1.3 * counts[1]
+
+
+def test_a_voice_that_is_kept_free_gets_no_echo() -> None:
+    """Ornaments use pulse 2 for an echo only where the caller has not asked for other voices."""
+    for seed in range(4):
+        score = compose("overworld", seed, Controls(bars=4, voices="P1 TR NO", candidates=1))
+        assert "echo" not in score.provenance["ornaments"]
+        assert not any(isinstance(cell, Note) for cell in score.voices["P2"])

@@ -94,7 +94,7 @@ def to_score(
     idioms = find_idioms(provenance.get("model"), shapes) if ornaments else None
     if idioms is not None:
         palette = {number: _palette_entry(*key, draft.plan)[:3] for key, number in numbers.items()}
-        score = ornament(score, palette, idioms, request.seed)
+        score = ornament(score, palette, idioms, request.seed, echo="P2" in request.voices)
     return articulate(score)
 
 

@@ -168,7 +168,9 @@ def _whole(value: object, low: int, high: int) -> int:
     return value
 
 
-def ornament(score: Score, palette: Mapping[int, tuple[int, int, int]], idioms: Idioms, seed: int) -> Score:
+def ornament(
+    score: Score, palette: Mapping[int, tuple[int, int, int]], idioms: Idioms, seed: int, *, echo: bool = True
+) -> Score:
     """Let a piece be played as a sound driver would play it.
 
     Every decision has a generator of its own, from theme, seed and what is decided, so that none depends on another.
@@ -178,6 +180,7 @@ def ornament(score: Score, palette: Mapping[int, tuple[int, int, int]], idioms: 
         palette: Timbre, noise period and shape of the instruments, by their index; see `Plan.pulse`.
         idioms: Of the model that the palette's shapes are from.
         seed: The piece's.
+        echo: Whether pulse 2 may be used for one; not where the caller keeps it free.
 
     Returns:
         The score; its provenance says under `ornaments` what was done.
@@ -203,7 +206,7 @@ def ornament(score: Score, palette: Mapping[int, tuple[int, int, int]], idioms: 
             done.setdefault("duties" if plain.kind == "pulse" else "periods", {})[plain.name] = _told(changed)
     score = replace(score, instruments=tuple(instruments))
     score = _with_vibrato(score, chance("vibrato"), done)
-    if score.loop is not None:  # an echo would ring on after an ending
+    if echo and score.loop is not None:  # an echo would ring on after an ending
         score = _with_echo(score, idioms, chance("echo"), done)
     return replace(score, provenance={**score.provenance, "ornaments": done})
 

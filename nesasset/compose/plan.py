@@ -16,9 +16,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nesasset.chords import chord_name, chord_quality, chord_root, transpose_chords
+from nesasset.chords import chord_name, chord_quality, chord_root, chord_tones, transpose_chords
 from nesasset.compose.form import Section
 from nesasset.compose.harmony import Form, HarmonyModel
+from nesasset.compose.key import find_key
 from nesasset.compose.request import Request
 from nesasset.units import VOICES
 from nesasset.vocabulary import CONTROLS, EXACT, HALVES, NEW, RHYTHM, SEQUENCE, SILENT, VARIED
@@ -26,6 +27,7 @@ from nesasset.vocabulary import CONTROLS, EXACT, HALVES, NEW, RHYTHM, SEQUENCE, 
 _COLUMN: Final = {name: index for index, name in enumerate(CONTROLS)}
 SHARPNESS: Final = 1.5  # of the draw: a plan that fits worse by this much is e times rarer
 CHORD_SHARPNESS: Final = 1.5  # of the draw of chords, a power of their probabilities
+CHORD_DRAWS: Final = 6  # of a progression, until its notes are in its key
 DRAWS: Final = 200  # of plans that turn out unusable, before the best-suited one is taken as it is
 MIN_DISTINCT_BARS: Final = 3  # of every eight bars: fewer make a loop that tires
 
@@ -131,7 +133,7 @@ def _fit(library: dict[str, NDArray[Any]], request: Request, sizes: NDArray[np.i
     else:
         fit += 1.0 * (library["bar_rows"] == 16)  # four-four is what a level's loop is expected to be in
     fit -= 0.5 * np.minimum(np.abs(library["row_frames"] - request.row_frames), 4)
-    fit -= 0.6 * np.abs(controls[:, _COLUMN["density"]] - request.density)
+    fit -= 0.6 * request.steering * np.abs(controls[:, _COLUMN["density"]] - request.density)
     if request.noise_density:
         fit -= 0.5 * np.abs(controls[:, _COLUMN["noise_density"]] - request.noise_density)
     if request.mode:
@@ -294,7 +296,11 @@ def _with_chords(plan: Plan, harmony: HarmonyModel, request: Request, rng: np.ra
         plan = _following(plan, given)
         return replace(plan, chords=given)
     form = Form(plan.lags, plan.classes, plan.shifts, minor)
-    return replace(plan, chords=transpose_chords(harmony.sample(rng, form, given, CHORD_SHARPNESS), tonic))
+    for _ in range(CHORD_DRAWS):
+        degrees = harmony.sample(rng, form, given, CHORD_SHARPNESS)
+        if find_key(chord_tones()[degrees].sum(axis=(0, 1)).astype(np.float64))[:2] == (0, "minor" if minor else "major"):
+            break  # most draws stay in their key; one that wanders would be heard in another
+    return replace(plan, chords=transpose_chords(degrees, tonic))
 
 
 def _following(plan: Plan, chords: NDArray[np.int64]) -> Plan:

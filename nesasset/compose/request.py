@@ -27,6 +27,7 @@ NOISE_CLASSES: Final = CONTROLS["noise_density"] - 1
 # What intensity moves, from 0 to 1: density by so much in all, tempo by this factor to either side, drums over all classes.
 # Onsets a row and melodic voice that plays, by the share of NES-MDB's 4131 training songs that have fewer.
 DENSITY_QUANTILES: Final = ((0.0, 0.09), (0.1, 0.191), (0.2, 0.243), (0.4, 0.326), (0.6, 0.409), (0.8, 0.522), (0.9, 0.631), (1.0, 0.85))
+ASKED_STEERING: Final = 4.0
 INTENSITY_DENSITY: Final = 0.8
 INTENSITY_TEMPO: Final = 1.15
 
@@ -54,6 +55,8 @@ class Request:
     """1 sparse to 5 busy: fifths of the training songs."""
     onsets: float
     """Onsets a row and melodic voice that are wanted on average."""
+    steering: float
+    """How hard the density is held to that: 1, or more where it was asked for."""
     noise_density: int
     """1 none to 4 busy; 0 leaves it to the form that is drawn."""
     register: int
@@ -120,6 +123,7 @@ def resolve(theme: Theme, seed: int, controls: Controls, defaults: Mapping[str, 
         tonic=controls.tonic,
         mode=mode_class(controls.mode or theme.mode),
         onsets=float(np.interp(density, *zip(*DENSITY_QUANTILES, strict=True))),
+        steering=1.0 if controls.density is None and controls.intensity is None else ASKED_STEERING,
         density=1 + min(DENSITY_CLASSES - 1, max(0, int(density * DENSITY_CLASSES))),
         noise_density=drums if "NO" in voices else 1,
         register=_REGISTERS[controls.register or theme.register],

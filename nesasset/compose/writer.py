@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nesasset.chords import chord_tones
 from nesasset.compose.likeness import classify
 from nesasset.compose.plan import Plan
 from nesasset.compose.request import Request
@@ -42,6 +43,7 @@ from nesasset.vocabulary import (
     FIXED_CLASSES,
     HIGHEST_PITCH,
     HOLD_ID,
+    LOWEST_PITCH,
     MAX_BARS_REMAINING,
     MAX_LAG,
     MAX_SHIFT,
@@ -62,6 +64,7 @@ FORBIDDEN: Final = np.float32(-1e9)
 LOWEST_PULSE_ID: Final = pitch_to_id(PITCH_RANGES["P1"][0])
 LOWEST_IDS: Final = np.array([pitch_to_id(PITCH_RANGES[voice][0]) for voice in ("P1", "P2", "TR")] + [ONSET_ID])
 HIGHEST_IDS: Final = np.array([pitch_to_id(HIGHEST_PITCH)] * 3 + [ONSET_ID])
+ASKED_CHORD: Final = (0.7, 0.7, 1.4)  # what notes outside a chord that was asked for lose in log probability: P1, P2, TR
 SERVO: Final = 1.5  # what an onset gains in log probability where there are too few by a factor of e
 SERVO_LIMIT: Final = 1.2
 SERVO_ROWS: Final = 32  # rows at the wanted density that are taken as heard before the first
@@ -165,8 +168,17 @@ class _Desk:
         self.turn = self._turn()
         self.temperatures = np.array([request.note_temperature, request.slot_temperature], dtype=np.float32)
         self.floors = self.temperatures * np.float32(np.log(request.min_p))
-        self.pitch_bias = np.zeros((count, 1, 3, 88), dtype=np.float32)
-        self.pitch_bias[:, :, :2, : LOWEST_PULSE_ID - ONSET_ID] = FORBIDDEN
+        self.pitch_bias = self._pitch_bias()
+
+    def _pitch_bias(self) -> NDArray[np.float32]:
+        """Return what pitches gain before the filter, (n_bars, 2, B, 1, 3, 88): the range, and the caller's chords if there are any."""
+        bias = np.zeros((self.plan.n_bars, 2, 3, 88), dtype=np.float32)
+        if self.request.wishes.chords:
+            pitch_class = (np.arange(88) + LOWEST_PITCH) % 12
+            outside = ~chord_tones()[self.plan.chords][:, :, pitch_class]  # (n_bars, 2, 88)
+            bias -= outside[:, :, None] * np.array(ASKED_CHORD, dtype=np.float32)[:, None]
+        bias[:, :, :2, : LOWEST_PULSE_ID - ONSET_ID] = FORBIDDEN
+        return np.broadcast_to(bias[:, :, None, None], (self.plan.n_bars, 2, self.count, 1, 3, 88))
 
     def _turn(self) -> int:
         """Return the row before which the loop's beginning is put in sight; -1 for never.
@@ -243,7 +255,7 @@ class _Desk:
                 force_cells=cells[:, None],
                 force_slots=fixed_slots[:, None],
                 event_push=push[:, None],
-                pitch_bias=self.pitch_bias,
+                pitch_bias=self.pitch_bias[row // self.bar_rows, 2 * step // self.bar_rows],
                 pitch_push=pitch_noise[:, step, None],
                 slot_push=slot_noise[:, step, None],
                 floors=self.floors,
@@ -259,7 +271,8 @@ class _Desk:
         onsets = (self.cells[:, :row, :3] >= ONSET_ID)[:, :, playing].sum(axis=(1, 2))
         wanted = self.request.onsets
         measured = (onsets + wanted * SERVO_ROWS) / (rows + SERVO_ROWS)
-        return np.clip(SERVO * np.log(wanted / np.maximum(measured, 1e-3)), -SERVO_LIMIT, SERVO_LIMIT).astype(np.float32)
+        push = SERVO * np.log(wanted / np.maximum(measured, 1e-3))
+        return (self.request.steering * np.clip(push, -SERVO_LIMIT, SERVO_LIMIT)).astype(np.float32)
 
     def disobeying(self, first: int) -> NDArray[np.bool_]:
         """Return which drafts, (B,), have a bar with a voice that is not to the earlier bar what the plan says."""
