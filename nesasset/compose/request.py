@@ -79,6 +79,11 @@ class Request:
         return self.intro_bars + self.bars
 
     @property
+    def class_onsets(self) -> float:
+        """Onsets a row and melodic voice in the middle of the density class that the model is told."""
+        return _onsets((self.density - 0.5) / DENSITY_CLASSES)
+
+    @property
     def row_frames(self) -> float:
         """Frames of a row at the asked tempo, on average."""
         return 60.0 * FRAME_RATE_HZ / (self.tempo_bpm * BEAT_ROWS)
@@ -122,7 +127,7 @@ def resolve(theme: Theme, seed: int, controls: Controls, defaults: Mapping[str, 
         swing=controls.swing or 0.5,
         tonic=controls.tonic,
         mode=mode_class(controls.mode or theme.mode),
-        onsets=float(np.interp(density, *zip(*DENSITY_QUANTILES, strict=True))),
+        onsets=_onsets(density),
         steering=1.0 if controls.density is None and controls.intensity is None else ASKED_STEERING,
         density=1 + min(DENSITY_CLASSES - 1, max(0, int(density * DENSITY_CLASSES))),
         noise_density=drums if "NO" in voices else 1,
@@ -136,6 +141,11 @@ def resolve(theme: Theme, seed: int, controls: Controls, defaults: Mapping[str, 
         slot_temperature=float(defaults["slot_temperature"]),
         min_p=float(defaults["min_p"]),
     )
+
+
+def _onsets(density: float) -> float:
+    """Return the onsets a row and melodic voice of a density, 0 to 1."""
+    return float(np.interp(density, *zip(*DENSITY_QUANTILES, strict=True)))
 
 
 def _whole_sections(bars: int, sections: int) -> int:
