@@ -195,6 +195,8 @@ class Line:
     hz: Samples
     onsets: NDArray[np.int64]
     """Frames in which it begins to sound, jumps by more than half a semitone, or gets a quarter louder at once."""
+    goes_on: NDArray[np.bool_]
+    """Whether the wave of a frame is that of the frame before, unbroken: same period, same duty, not begun anew."""
 
 
 def line_of(log: RegisterLog, voice: str, n_frames: int) -> Line:
@@ -202,6 +204,7 @@ def line_of(log: RegisterLog, voice: str, n_frames: int) -> Line:
     played = unroll(log, n_frames)
     first = FIRST_REGISTER[voice]
     low, high, loud = np.zeros(n_frames, int), np.zeros(n_frames, int), np.zeros(n_frames, int)
+    anew = np.zeros(n_frames, bool)
     state = dict.fromkeys((first, first + 2, first + 3), 0)
     writes = iter([*zip(played.frames.tolist(), played.addresses.tolist(), played.values.tolist(), strict=True), (n_frames, 0, 0)])
     at, address, value = next(writes)
@@ -209,6 +212,7 @@ def line_of(log: RegisterLog, voice: str, n_frames: int) -> Line:
         while at <= frame:
             if address in state:
                 state[address] = value
+                anew[frame] |= address == first + 3 and voice != "TR"  # restarts a pulse in the midst of its period
             at, address, value = next(writes)
         loud[frame], low[frame], high[frame] = state[first], state[first + 2], state[first + 3] & 7
     volume = np.where(loud & 0x7F, 15, 0) if voice == "TR" else loud & 15
@@ -218,7 +222,9 @@ def line_of(log: RegisterLog, voice: str, n_frames: int) -> Line:
     before, hz_before = np.concatenate([[0], volume[:-1]]), np.concatenate([hz[:1], hz[:-1]])
     jumps = np.abs(np.log2(hz / hz_before)) > 1 / 24
     onsets = np.flatnonzero((volume > 0) & ((before == 0) | jumps | (volume > 1.25 * before)))
-    return Line(volume > 0, hz, onsets)
+    duty = np.zeros(n_frames, int) if voice == "TR" else loud >> 6
+    same = (hz == hz_before) & (duty == np.concatenate([duty[:1], duty[:-1]])) & (before > 0) & (volume > 0)
+    return Line(volume > 0, hz, onsets, same & ~anew)
 
 
 def spectrogram(sound: Samples, rate: int, n_columns: int) -> NDArray[np.float32]:
@@ -291,7 +297,7 @@ def hear(ours: Samples, theirs: Samples, rate: int, line: Line, latest_start: in
 def pitch_differences(ours: Samples, theirs: Samples, rate: int, line: Line, start_frames: float) -> list[float]:
     """Return how many cents each steady note is higher than ours: notes of four frames and eight periods or more."""
     found = []
-    steady = line.sounds[1:] & line.sounds[:-1] & (line.hz[1:] == line.hz[:-1])
+    steady = line.goes_on[1:]
     edges = np.flatnonzero(np.diff(np.concatenate([[0], steady, [0]]).astype(int)))
     for first, last in zip(edges[::2], edges[1::2], strict=True):  # the same pitch from frame first to frame last
         hz = line.hz[first]
