@@ -300,7 +300,7 @@ def _with_chords(plan: Plan, harmony: HarmonyModel, request: Request, rng: np.ra
         degrees = harmony.sample(rng, form, given, CHORD_SHARPNESS)
         if find_key(chord_tones()[degrees].sum(axis=(0, 1)).astype(np.float64))[:2] == (0, "minor" if minor else "major"):
             break  # most draws stay in their key; one that wanders would be heard in another
-    return replace(plan, chords=transpose_chords(degrees, tonic))
+    return replace(plan, chords=transpose_chords(degrees, tonic).astype(np.int64))
 
 
 def _following(plan: Plan, chords: NDArray[np.int64]) -> Plan:

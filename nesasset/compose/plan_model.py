@@ -250,17 +250,17 @@ class _Views:
 
 def _views(lags: NDArray[np.integer], classes: NDArray[np.integer], bars: NDArray[np.int64]) -> _Views:
     """Return the views of every bar."""
-    lags, classes = lags.astype(np.int64), classes.astype(np.int64)
-    at = np.arange(len(lags))
+    wide, kinds = lags.astype(np.int64), classes.astype(np.int64)
+    at = np.arange(len(wide))
 
     def ago(array: NDArray[np.int64], count: int, none: int) -> NDArray[np.int64]:
         known = (bars >= count).reshape(-1, *(1,) * (array.ndim - 1))
         return np.where(known, array[np.maximum(at - count, 0)], none)
 
-    reference = np.where((lags > 0)[:, None], classes[at - lags], NO_CLASS)
-    lag_views = (ago(lags, count, NO_LAG) for count in (1, 2, 4, 8))
-    previous, classes_4, classes_8 = (ago(classes, count, NO_CLASS) for count in (1, 4, 8))
-    return _Views(lags, classes, bars, *lag_views, previous, reference, classes_4, classes_8)
+    reference = np.where((wide > 0)[:, None], kinds[at - wide], NO_CLASS)
+    last, before, lag_4, lag_8 = (ago(wide, count, NO_LAG) for count in (1, 2, 4, 8))
+    previous, classes_4, classes_8 = (ago(kinds, count, NO_CLASS) for count in (1, 4, 8))
+    return _Views(wide, kinds, bars, last, before, lag_4, lag_8, previous, reference, classes_4, classes_8)
 
 
 def _last_view(lags: NDArray[np.int8], classes: NDArray[np.int8], bar: int) -> _Views:

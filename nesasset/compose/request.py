@@ -145,7 +145,8 @@ def resolve(theme: Theme, seed: int, controls: Controls, defaults: Mapping[str, 
 
 def _onsets(density: float) -> float:
     """Return the onsets a row and melodic voice of a density, 0 to 1."""
-    return float(np.interp(density, *zip(*DENSITY_QUANTILES, strict=True)))
+    shares, rates = np.array(DENSITY_QUANTILES).T
+    return float(np.interp(density, shares, rates))
 
 
 def _whole_sections(bars: int, sections: int) -> int:

@@ -273,7 +273,7 @@ class _Desk:
         measured = (onsets + wanted * SERVO_ROWS) / (rows + SERVO_ROWS)
         push = SERVO * np.log(wanted / np.maximum(measured, 1e-3))
         start = np.log(wanted / self.request.class_onsets)  # from the middle of the class to what was asked for
-        return (start + self.request.steering * np.clip(push, -SERVO_LIMIT, SERVO_LIMIT)).astype(np.float32)
+        return np.asarray(start + self.request.steering * np.clip(push, -SERVO_LIMIT, SERVO_LIMIT), dtype=np.float32)
 
     def disobeying(self, first: int) -> NDArray[np.bool_]:
         """Return which drafts, (B,), have a bar with a voice that is not to the earlier bar what the plan says."""
