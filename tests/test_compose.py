@@ -319,3 +319,13 @@ def test_a_voice_that_is_kept_free_gets_no_echo() -> None:
         score = compose("overworld", seed, Controls(bars=4, voices="P1 TR NO", candidates=1))
         assert "echo" not in score.provenance["ornaments"]
         assert not any(isinstance(cell, Note) for cell in score.voices["P2"])
+
+
+@pytest.mark.parametrize(("register", "low", "high"), [("low", 0, 66), ("mid", 66, 73), ("high", 73, 127)])
+def test_a_register_that_was_asked_for_is_met(register: str, low: int, high: int, model: Model) -> None:
+    """The median of pulse 1 lies in the third asked for, or within what an octave more would overshoot."""
+    score = compose("overworld", 3, Controls(bars=4, register=register, candidates=1, ornaments=False), model)
+    pitches = np.array([cell.pitch for cell in score.voices["P1"] if isinstance(cell, Note)])
+    median = float(np.median(pitches))
+    assert max(low - median, median - high) <= 6 or pitches.min() - 12 < 33 or pitches.max() + 12 > 108
+

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from nesasset.score import HOLD, REST, Cell, Instrument, Note, Score
 from nesasset.units import NOTE_NAMES, PITCH_RANGES, VOICES
 from nesasset.vocabulary import HOLD_ID, ONSET_ID, REST_ID, id_to_pitch
 
+REGISTER_EDGES: Final = (66.0, 73.0)  # thirds of NES-MDB's training songs by the median pitch of pulse 1
 _SLOT_COLUMN = {"P1": 0, "P2": 1, "NO": 2}
 
 
@@ -76,6 +77,8 @@ def to_score(
     for row in {0, home}:  # a loop begins by itself: nothing is held into it
         cells[row] = np.where(cells[row] == HOLD_ID, REST_ID, cells[row])
     shift, key = shift_for(cells, None if request.wishes.chords else request.tonic)  # chords are where they were asked for
+    if request.wishes.register:
+        cells[:, 0] = _in_register(cells[:, 0], request.register, shift)
     keys = _keys_in_use(cells, slots)
     instruments, numbers = palette_instruments(draft.plan, shapes, keys)
     voices = {voice: _part(cells, slots, voice, shift, numbers) for voice in VOICES}
@@ -166,6 +169,29 @@ def _part(cells: NDArray[np.int64], slots: NDArray[np.int64], voice: str, shift:
             pitch = None if voice == "NO" else _in_range(id_to_pitch(cell) + shift, voice)
             part.append(Note(instrument, pitch))
     return tuple(part)
+
+
+def _in_register(line: NDArray[np.int64], register: int, shift: int) -> NDArray[np.int64]:
+    """Return pulse 1's cells, (n,), an octave or two up or down where that brings their median into the third asked for.
+
+    Args:
+        line: The cells.
+        register: 1 low, 2 mid, 3 high.
+        shift: Semitones by which the piece will be moved besides.
+    """
+    onsets = line[line >= ONSET_ID]
+    if not len(onsets):
+        return line
+    low, high = ((-np.inf, REGISTER_EDGES[0]), REGISTER_EDGES, (REGISTER_EDGES[1], np.inf))[register - 1]
+    lowest, highest = PITCH_RANGES["P1"]
+    pitches = onsets + (id_to_pitch(ONSET_ID) - ONSET_ID + shift)
+
+    def misses(octave: int) -> tuple[float, int]:
+        median = float(np.median(pitches)) + octave
+        return max(low - median, median - high, 0.0), abs(octave)
+
+    allowed = [o for o in (-24, -12, 0, 12, 24) if pitches.min() + o >= lowest and pitches.max() + o <= highest] or [0]
+    return np.where(line >= ONSET_ID, line + min(allowed, key=misses), line)
 
 
 def _in_range(pitch: int, voice: str) -> int:
