@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from export.relations import RELATIONS, Related, Told
 from nesasset.chords import chord_quality, chord_root
 from nesasset.features import CHORD, COLUMN, FEATURES, N_IDS, NO_SLOT, OFFSETS, RECALL, SLOT_FEATURES, STRENGTH
 from nesasset.recall import N_STRENGTHS
@@ -154,6 +155,7 @@ class RowHead(nn.Module):
         self.recalled_slot = nn.Parameter(torch.zeros(3, N_STRENGTHS))
         self.in_chord = nn.Parameter(torch.zeros(3, len(CHORD_QUALITIES), 12))
         self.register_buffer("chord_intervals", chord_intervals(), persistent=False)
+        self.related = nn.ModuleDict({str(voice): Related(voice, H) for voice in RELATIONS})
         self.scale = config.entry_width**-0.5
 
     def context(self, voice: int, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -162,13 +164,15 @@ class RowHead(nn.Module):
         kind = ids[..., COLUMN["class_P1"] + voice]
         return reference, kind, self.reference[voice](reference) + self.kind[voice](kind)
 
-    def cell_logits(self, voice: int, state: Tensor, ids: Tensor, reference: Tensor, kind: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits (B, T, n_cells) and the hidden vector (B, T, H) of a voice."""
+    def cell_logits(
+        self, voice: int, state: Tensor, ids: Tensor, reference: Tensor, kind: Tensor, heard: dict[int, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Return logits (B, T, n_cells) and the hidden vector (B, T, H) of a voice; heard is what sounds of those before it."""
         hidden = F.gelu(self.hidden[voice](self.norm[voice](state)))
         bias = self.reference_bias(voice, reference, kind)
         bias = bias + self.recall_bias(voice, ids[..., RECALL + voice], ids[..., STRENGTH + voice])
         if voice < 3:
-            bias = bias + self.chord_bias(voice, ids[..., CHORD])
+            bias = bias + self.chord_bias(voice, ids[..., CHORD]) + self.related[str(voice)](hidden, ids, heard)
         return self.cell[voice](hidden) + bias, hidden
 
     def reference_bias(self, voice: int, reference: Tensor, kind: Tensor) -> Tensor:
@@ -234,6 +238,7 @@ class RowModel(nn.Module):
         self.controls = nn.Embedding(sum(CONTROLS.values()), config.width)
         self.pulse = Palette(PULSE_SHAPES, config.entry_width)
         self.noise = Palette(NOISE_SHAPES, config.entry_width)
+        self.told = Told(config.width)
         self.slots = nn.Linear(len(SLOT_FEATURES) * config.entry_width, config.width, bias=False)
         self.set = nn.Linear(2 * config.entry_width, config.width)
         self.drop = nn.Dropout(config.dropout)
@@ -270,7 +275,7 @@ class RowModel(nn.Module):
             entries = noise_entries if column % 3 == 2 else pulse_entries
             index = slots[..., column].unsqueeze(-1).expand(-1, -1, entries.shape[-1])
             parts.append(torch.gather(entries, 1, index))
-        return x + self.slots(torch.cat(parts, dim=-1)) + song.unsqueeze(1)
+        return x + self.told(ids) + self.slots(torch.cat(parts, dim=-1)) + song.unsqueeze(1)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the bits of every cell (B, T, 4) and instrument (B, T, 3) of the rows, nothing for future rows.
@@ -293,15 +298,17 @@ class RowModel(nn.Module):
         cell_bits = torch.zeros(cells.shape, device=cells.device)
         slot_bits = torch.zeros(targets.shape, device=cells.device)
         head = self.head
+        heard: dict[int, Tensor] = {}
         for voice in HEAD_ORDER:
             reference, kind, extra = head.context(voice, ids)
-            logits, hidden = head.cell_logits(voice, state + extra, ids, reference, kind)
+            logits, hidden = head.cell_logits(voice, state + extra, ids, reference, kind, heard)
             cell = cells[..., voice]
             fixed = (kind == EXACT) | (kind == SEQUENCE) | (kind == SILENT)
             bits = F.cross_entropy(logits.flatten(0, 1), cell.flatten(), reduction="none").view_as(cell) / math.log(2)
             cell_bits[..., voice] = bits.masked_fill(fixed, 0.0)
             held = torch.clamp(ids[..., COLUMN["held_P1"] + voice], max=VOICE_CELLS[voice] - 1)
-            state = state + head.said[voice](cell) + head.sounds[voice](sounding(cell, held))
+            heard[voice] = sounding(cell, held)
+            state = state + head.said[voice](cell) + head.sounds[voice](heard[voice])
             if voice in SLOT_COLUMN:
                 column = SLOT_COLUMN[voice]
                 entries, palette = (noise, batch["noise"]) if voice == 3 else (pulse, batch["pulse"])

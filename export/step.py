@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from export.model import ROTARY_BASE, SLOT_COLUMN, VOICE_CELLS, RowModel
-from nesasset.features import CHORD, COLUMN, NO_SLOT, RECALL, SLOT_FEATURES, STRENGTH
+from export.relations import RELATIONS, Related
+from nesasset.features import CHORD, COLUMN, N_IDS, NO_SLOT, RECALL, SLOT_FEATURES, STRENGTH
 from nesasset.recall import N_STRENGTHS
 from nesasset.vocabulary import (
     FIXED_CLASSES,
@@ -118,6 +119,9 @@ class RowGraph(nn.Module):
         self.net, config = net, net.config
         width = config.width // config.heads
         self.project = nn.ModuleList(_scaled(block.qkv, width) for block in net.blocks)
+        self.speak = nn.ModuleList(
+            _with_relations(net.head.cell[v], net.head.related[str(v)]) if v in RELATIONS else net.head.cell[v] for v in range(4)
+        )
         self.register_buffer("slot_starts", torch.arange(len(SLOT_FEATURES)) * (PALETTE_SLOTS + 1), persistent=False)
         rate = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(ROTARY_BASE) / width))
         self.register_buffer("rate", rate, persistent=False)
@@ -127,8 +131,10 @@ class RowGraph(nn.Module):
     def embed(self, ids: Tensor, slots: Tensor, song: Tensor, slot_vectors: Tensor) -> Tensor:
         """Return the input vectors (B, T, W); the same sum as RowModel.embed."""
         B, T, _ = ids.shape
-        W = song.shape[-1]
-        x = self.net.table(ids + self.net.offsets).sum(2)
+        W, told = song.shape[-1], self.net.told
+        pair = ids.index_select(2, told.upper) * (N_CELLS + 1) + ids.index_select(2, told.lower) + told.starts
+        words = torch.cat([ids + self.net.offsets, F.embedding(pair, self.told_words).squeeze(3).long()], dim=2)
+        x = F.embedding(words, self.words).sum(2)
         index = (slots + self.slot_starts).reshape(B, -1, 1).expand(-1, -1, W)
         return x + torch.gather(slot_vectors, 1, index).reshape(B, T, -1, W).sum(2) + song.unsqueeze(1)
 
@@ -171,6 +177,13 @@ class RowGraph(nn.Module):
         context = context.view(B, T, 2, -1).sum(2)
         return bias.split(N_CELLS, dim=2), context.split(self.net.config.width, dim=2)
 
+    def related_logits(self, voice: int, hidden: Tensor, references: Tensor) -> Tensor:
+        """Return a melodic voice's logits (B, T, N_CELLS) of pitches and relations; references (B, T, n_relations)."""
+        place = references + self.get_buffer(f"related_starts_{voice}")
+        place = F.embedding(place, self.get_buffer(f"related_{voice}")).long()  # (B, T, relations, N_CELLS)
+        logits = self.speak[voice](hidden)
+        return logits[..., :N_CELLS] + logits.gather(2, place.flatten(2)).view(place.shape).sum(2)
+
     def slot_hints(self, ids: Tensor, slots: Tensor, unused: Tensor) -> tuple[Tensor, ...]:
         """Return what plan, recall and the last instrument add to each column's logits, (B, T, 16)."""
         B, T, _ = ids.shape
@@ -207,6 +220,8 @@ class RowGraph(nn.Module):
         events = event_push.split(3, dim=2)
         biases, pushes = (tensor.split(N_CELLS - ONSET_ID, dim=2) for tensor in (pitch_bias, pitch_push))
         slot_pushes = slot_push.split(PALETTE_SLOTS, dim=2)
+        known = ids.index_select(2, self.known_columns).split(2, dim=2)
+        heard: list[Tensor] = []
         keys = slot_keys.split(PALETTE_SLOTS, dim=2)
         words = slot_words.split(PALETTE_SLOTS + 1, dim=1)
         pitch_floor, slot_floor = floors.split(1)
@@ -216,15 +231,17 @@ class RowGraph(nn.Module):
         slot_bits: list[Tensor] = [state] * 3
         for voice in HEAD_ORDER:
             hidden = F.gelu(head.hidden[voice](head.norm[voice](state + context[voice])))
-            here = bias[voice] if VOICE_CELLS[voice] == N_CELLS else bias[voice][..., : VOICE_CELLS[voice]]
-            log_p = (head.cell[voice](hidden) + here).log_softmax(-1)
             if voice == 3:
+                log_p = (self.speak[voice](hidden) + bias[voice][..., : VOICE_CELLS[voice]]).log_softmax(-1)
                 cell = (log_p + events[voice]).argmax(-1, keepdim=True)
             else:
+                references = torch.cat([known[len(heard)], *heard], dim=2)
+                log_p = (self.related_logits(voice, hidden, references) + bias[voice]).log_softmax(-1)
                 cell = sample_cell(log_p, events[voice], biases[voice], pushes[voice], pitch_floor)
             cells[voice] = cell
             cell_bits[voice] = log_p.gather(2, cell)
             spoken = torch.where(cell == HOLD_ID, held[voice], cell)  # rows of cell_words
+            heard.append(spoken)
             state = state + F.embedding(spoken, self.get_buffer(f"cell_words_{voice}")).squeeze(2)
             if voice in SLOT_COLUMN:
                 column = SLOT_COLUMN[voice]
@@ -257,6 +274,31 @@ def _scaled(qkv: nn.Linear, width: int) -> nn.Linear:
         weight[: qkv.out_features // 3] *= width**-0.5
         out.weight.copy_(weight)
     return out
+
+
+def _with_relations(cell: nn.Linear, related: Related) -> nn.Linear:
+    """Return one layer for the logits of pitches, those of relations, and a last one that is always 0."""
+    out = nn.Linear(cell.in_features, cell.out_features + related.count + 1)
+    with torch.no_grad():
+        for name in ("weight", "bias"):
+            parts = [getattr(cell, name), getattr(related.logits, name)]
+            getattr(out, name).copy_(torch.cat([*parts, torch.zeros_like(parts[0][:1])]))
+    return out
+
+
+def _related_tables(net: RowModel) -> dict[str, Tensor]:
+    """Return for each melodic voice where its logits by relation stand, in the numbering of cell_words, and where relations begin."""
+    tables = {}
+    for voice, relations in RELATIONS.items():
+        related = net.head.related[str(voice)]
+        ends = [*related.starts[1:].tolist(), len(related.index)]
+        parts = [related.index[a:b] for a, b in zip(related.starts.tolist(), ends, strict=True)]
+        for place, relation in enumerate(relations):
+            if relation.startswith(("over", "beside")):  # a cell, or a hold of what was held
+                parts[place] = torch.cat([parts[place][:N_CELLS], parts[place]])
+        tables[f"related_{voice}"] = (torch.cat(parts) + N_CELLS).to(torch.int16)
+        tables[f"related_starts_{voice}"] = torch.tensor([0, *(len(part) for part in parts)][:-1]).cumsum(0)
+    return tables
 
 
 @torch.no_grad()
@@ -313,6 +355,10 @@ def _tables(net: RowModel) -> dict[str, Tensor]:
         "rank_table": torch.cat(rank),  # (3 * kinds * 17 + 3 * strengths * 17 + 3 * 17, 16)
         "rank_starts": starts(rank),
         "free": free,
+        "words": torch.cat([net.table.weight, net.told.words.weight]),
+        "told_words": (net.told.table + N_IDS).to(torch.int16).unsqueeze(1),
+        "known_columns": torch.tensor([column for v in HEAD_ORDER[:3] for column in (COLUMN[RELATIONS[v][0]], CHORD)]),
+        **_related_tables(net),
     }
     for voice in range(4):  # a cell spoken and what sounds after it; from N_CELLS on: a hold of what was held
         said, sounds = head.said[voice].weight, head.sounds[voice].weight

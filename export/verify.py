@@ -119,13 +119,15 @@ class TorchStepper:
             x = block.finish(x, torch.nn.functional.scaled_dot_product_attention(q, keys, values))
         state = net.norm(x)
         cells, chosen = torch.zeros(len(ids), 4, dtype=torch.int64), torch.full((len(ids), 3), -1)
+        heard: dict[int, torch.Tensor] = {}
         for voice in HEAD_ORDER:
             reference, kind, extra = head.context(voice, ids)
-            logits, hidden = head.cell_logits(voice, state + extra, ids, reference, kind)
+            logits, hidden = head.cell_logits(voice, state + extra, ids, reference, kind, heard)
             cell = torch.where(force_cells[..., voice] >= 0, force_cells[..., voice], likeliest_cell(logits))
             cells[:, voice] = cell[:, 0]
             held = torch.clamp(ids[..., COLUMN["held_P1"] + voice], max=VOICE_CELLS[voice] - 1)
-            state = state + head.said[voice](cell) + head.sounds[voice](sounding(cell, held))
+            heard[voice] = sounding(cell, held)
+            state = state + head.said[voice](cell) + head.sounds[voice](heard[voice])
             if voice in SLOT_COLUMN:
                 column = SLOT_COLUMN[voice]
                 entries, used = (self.noise, self.used[1]) if voice == 3 else (self.pulse, self.used[0])

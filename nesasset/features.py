@@ -34,6 +34,8 @@ from nesasset.vocabulary import (
 NONE_CELL: Final = N_CELLS  # before the first row; no reference
 NO_SLOT: Final = PALETTE_SLOTS
 MAX_BAR_INDEX: Final = 63
+MAX_MOVE: Final = 24  # semitones to either side, clipped
+NO_MOVE: Final = 2 * MAX_MOVE + 1  # fewer than two notes so far
 
 # Name and number of ids of each token feature; the columns of every feature array, in this order.
 FEATURES: Final = {
@@ -55,6 +57,7 @@ FEATURES: Final = {
     "chord": N_CHORDS + 1,  # of this half bar
     "next_chord": N_CHORDS + 1,  # of the half bar after it
     "reference_chord": N_CHORDS + 1,  # of the same half of the referenced bar
+    **{f"move_{voice}": NO_MOVE + 1 for voice in ("P1", "P2", "TR")},  # semitones from the last onset but one to the last, + MAX_MOVE
 }
 COLUMN: Final = {name: index for index, name in enumerate(FEATURES)}
 OFFSETS: Final = tuple(int(offset) for offset in np.cumsum([0, *FEATURES.values()])[:-1])
@@ -62,6 +65,8 @@ N_IDS: Final = sum(FEATURES.values())
 RECALL: Final = COLUMN["recall_P1"]
 STRENGTH: Final = COLUMN["strength_P1"]
 CHORD: Final = COLUMN["chord"]  # and the next and the reference's, in the two columns behind it
+MOVE: Final = COLUMN["move_P1"]
+PAST: Final = (*range(15), *range(MOVE, MOVE + 3))  # columns that depend on the past alone: previous, held, last, age, move
 
 # Slot features: index into the palette (pulse, pulse, noise), PALETTE_SLOTS for none.
 SLOT_FEATURES: Final = (
@@ -79,6 +84,26 @@ def last_event(cells: NDArray[np.integer]) -> NDArray[np.int64]:
     return np.maximum.accumulate(np.where(cells != HOLD_ID, rows, -1), axis=0)
 
 
+_BEGINNING: Final = (*[NONE_CELL] * 4, *[REST_ID] * 4, *[NONE_CELL] * 3, *[MAX_AGE] * 4, *[NO_MOVE] * 3)
+
+
+def move_id(pitch: NDArray[np.integer], before: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return the id of the move from one cell id to another, both onsets."""
+    move = pitch.astype(np.int64) - before
+    return np.asarray(np.clip(move, -MAX_MOVE, MAX_MOVE) + MAX_MOVE)
+
+
+def _moves(cells: NDArray[np.integer], onset: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return after each row the id of each melodic voice's last move, (n, 3); onset (n, 4) is the last row with a note, or -1."""
+    out = np.full((len(cells), 3), NO_MOVE)
+    for voice in range(3):
+        at = np.flatnonzero(cells[:, voice] >= ONSET_ID)
+        moves = np.concatenate([[NO_MOVE], move_id(cells[at[1:], voice], cells[at[:-1], voice])])
+        begun = onset[:, voice] >= 0
+        out[begun, voice] = moves[np.searchsorted(at, onset[begun, voice])]
+    return out
+
+
 def history_features(cells: NDArray[np.integer], slots: NDArray[np.integer]) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
     """Return the features that depend on the past alone, for rows 0 to n (one more than there are).
 
@@ -87,11 +112,11 @@ def history_features(cells: NDArray[np.integer], slots: NDArray[np.integer]) -> 
         slots: Shape (n, 3), -1 where no onset is.
 
     Returns:
-        ids of shape (n + 1, 15): previous, held, last, age; and slots of shape (n + 1, 6): previous, last.
+        ids of shape (n + 1, len(PAST)): previous, held, last, age, move; and slots of shape (n + 1, 6): previous, last.
     """
     n = len(cells)
-    ids = np.empty((n + 1, 15), dtype=np.int16)
-    ids[0, :4], ids[0, 4:8], ids[0, 8:11], ids[0, 11:] = NONE_CELL, REST_ID, NONE_CELL, MAX_AGE
+    ids = np.empty((n + 1, len(PAST)), dtype=np.int16)
+    ids[0] = _BEGINNING
     out = np.full((n + 1, 6), NO_SLOT, dtype=np.int8)
     if n:
         ids[1:, :4] = cells
@@ -102,7 +127,8 @@ def history_features(cells: NDArray[np.integer], slots: NDArray[np.integer]) -> 
         onset = np.maximum.accumulate(np.where(cells >= ONSET_ID, rows, -1), axis=0)
         last = np.take_along_axis(cells, np.maximum(onset, 0), axis=0)
         ids[1:, 8:11] = np.where(onset >= 0, last, NONE_CELL)[:, :3]
-        ids[1:, 11:] = np.minimum(np.where(event >= 0, rows - event, MAX_AGE), MAX_AGE)
+        ids[1:, 11:15] = np.minimum(np.where(event >= 0, rows - event, MAX_AGE), MAX_AGE)
+        ids[1:, 15:] = _moves(cells, onset)
         out[1:, :3] = np.where(slots >= 0, slots, NO_SLOT)
         at = onset[:, SLOT_VOICES]
         chosen = np.take_along_axis(slots, np.maximum(at, 0), axis=0)
@@ -143,7 +169,7 @@ def song_features(
     past, past_slots = history_features(cells, slots)
     bar = np.searchsorted(starts, np.arange(n), side="right") - 1
     ids = np.zeros((n, len(FEATURES)), dtype=np.int16)
-    ids[:, :15] = past[:n]
+    ids[:, PAST] = past[:n]
     out = np.full((n, len(SLOT_FEATURES)), NO_SLOT, dtype=np.int8)
     out[:, :6] = past_slots[:n]
     lag = lags[bar].astype(np.int64)
@@ -276,13 +302,13 @@ class History:
     """The past of several pieces that grow together, row by row: the features `history_features` gives for whole songs.
 
     Attributes:
-        ids: Shape (n_pieces, 15): previous, held, last, age.
+        ids: Shape (n_pieces, len(PAST)): previous, held, last, age, move.
         slots: Shape (n_pieces, 6): previous, last.
     """
 
     def __init__(self, n_pieces: int) -> None:
-        self.ids = np.empty((n_pieces, 15), dtype=np.int64)
-        self.ids[:, :4], self.ids[:, 4:8], self.ids[:, 8:11], self.ids[:, 11:] = NONE_CELL, REST_ID, NONE_CELL, MAX_AGE
+        self.ids = np.empty((n_pieces, len(PAST)), dtype=np.int64)
+        self.ids[:] = _BEGINNING
         self.slots = np.full((n_pieces, 6), NO_SLOT, dtype=np.int64)
         self._age = np.full((n_pieces, 4), MAX_AGE, dtype=np.int64)
 
@@ -302,8 +328,11 @@ class History:
         event, onset = cells != HOLD_ID, cells >= ONSET_ID
         self.ids[:, :4] = cells
         self.ids[:, 4:8] = np.where(event, cells, self.ids[:, 4:8])
-        self.ids[:, 8:11] = np.where(onset[:, :3], cells[:, :3], self.ids[:, 8:11])
+        last, begins = self.ids[:, 8:11], onset[:, :3]
+        moved = np.where(last != NONE_CELL, move_id(cells[:, :3], last), NO_MOVE)
+        self.ids[:, 15:] = np.where(begins, moved, self.ids[:, 15:])
+        self.ids[:, 8:11] = np.where(begins, cells[:, :3], last)
         self._age = np.minimum(np.where(event, 0, self._age + 1), MAX_AGE)
-        self.ids[:, 11:] = self._age
+        self.ids[:, 11:15] = self._age
         self.slots[:, :3] = np.where(slots >= 0, slots, NO_SLOT)
         self.slots[:, 3:] = np.where(onset[:, SLOT_VOICES], slots, self.slots[:, 3:])

@@ -76,7 +76,9 @@ def to_score(
     home = draft.plan.home * draft.plan.bar_rows
     for row in {0, home}:  # a loop begins by itself: nothing is held into it
         cells[row] = np.where(cells[row] == HOLD_ID, REST_ID, cells[row])
-    shift, key = shift_for(cells, None if request.wishes.chords else request.tonic)  # chords are where they were asked for
+    wishes = request.wishes
+    placed = wishes.chords or wishes.scale or wishes.melody_range  # these are where they were asked for
+    shift, key = shift_for(cells, None if placed else request.tonic)
     if request.wishes.register:
         cells[:, 0] = _in_register(cells[:, 0], request.register, shift)
     keys = _keys_in_use(cells, slots)

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from nesasset.chords import parse_chord
 from nesasset.compose.form import form_text, parse_form
+from nesasset.compose.scales import SCALES, scale_mode
 from nesasset.errors import ControlError, out_of_range
 from nesasset.themes import MODES, REGISTERS
-from nesasset.units import NOTE_NAMES, VOICES
+from nesasset.units import NOTE_NAMES, PITCH_RANGES, VOICES
 
 BARS_RANGE: Final = (1, 512)  # ten minutes at 200 beats a minute are 500
 INTRO_RANGE: Final = (0, 16)
@@ -25,6 +26,7 @@ SEED_RANGE: Final = (0, 2**63 - 1)
 MAX_CHORDS: Final = 256
 
 _FLATS: Final = {"DB": "C#", "EB": "D#", "FB": "E", "GB": "F#", "AB": "G#", "BB": "A#", "CB": "B", "E#": "F", "B#": "C"}
+_RANGE: Final = re.compile(r"([A-Ga-g][#b]?)(\d)\s*-\s*([A-Ga-g][#b]?)(\d)")
 # For voices: short names beside the chip's.
 _VOICE_NAMES: Final = {"PULSE1": "P1", "PULSE2": "P2", "TRIANGLE": "TR", "NOISE": "NO", "DRUMS": "NO", "BASS": "TR", "LEAD": "P1"}
 
@@ -41,12 +43,16 @@ class Controls:
     """Tonic: C, C#, D … B; flats (Db, Eb …) are taken and kept as sharps."""
     mode: str | None = None
     """'major' or 'minor'."""
+    scale: str | None = None
+    """The only notes there are, over the tonic: one of scales.SCALES, such as 'dorian'."""
     density: float | None = None
     """How busy the melodic voices are: 0 the sparsest of the training songs, 1 the busiest."""
     intensity: float | None = None
     """How much is going on, 0 to 1: moves density, drums and tempo together; what else is asked for goes before."""
     register: str | None = None
     """Where the melody lies: 'low', 'mid' or 'high'."""
+    melody_range: str | None = None
+    """Lowest and highest note of pulse 1, as in 'C4-C6' (C4 is middle C, MIDI 60): an octave at least."""
     swing: float | None = None
     """Share of a pair of rows that its first has: 0.5 even, 0.67 like triplets, up to 0.75."""
     intro_bars: int | None = None
@@ -78,7 +84,7 @@ class Controls:
             ("temperature", TEMPERATURE_RANGE),
         ):
             _check_number(name, getattr(self, name), span)
-        for name, known in (("mode", MODES), ("register", REGISTERS)):
+        for name, known in (("mode", MODES), ("register", REGISTERS), ("scale", tuple(SCALES))):
             value = getattr(self, name)
             if value is not None and value not in known:
                 raise ControlError(f"{name} must be {', '.join(known[:-1])} or {known[-1]}, not {value!r}")
@@ -86,6 +92,8 @@ class Controls:
             raise ControlError(f"ornaments must be true or false, not {self.ornaments!r}")
         if self.key is not None:
             object.__setattr__(self, "key", _sharp_key(self.key))
+        if self.melody_range is not None:
+            object.__setattr__(self, "melody_range", "-".join(map(_note_name, _parse_range(self.melody_range))))
         if self.voices is not None:
             object.__setattr__(self, "voices", _voice_list(self.voices))
         if self.form is not None:
@@ -97,6 +105,10 @@ class Controls:
         self._check_together()
 
     def _check_together(self) -> None:
+        if self.scale and self.mode and scale_mode(self.scale) != self.mode:
+            raise ControlError(f"mode {self.mode} contradicts the scale {self.scale}, which is {scale_mode(self.scale)}; leave one of them out")
+        if self.melody_range and self.register:
+            raise ControlError(f"register {self.register} and melody_range {self.melody_range} say the same thing; leave one of them out")
         sections = len(parse_form(self.form)) if self.form else 0
         if self.bars and sections > self.bars:
             raise ControlError(f"the form {self.form} has {sections} sections, which do not fit {self.bars} bars; ask for more bars")
@@ -110,6 +122,11 @@ class Controls:
     def tonic(self) -> int | None:
         """The key's pitch class, 0 for C to 11 for B; None where no key is asked for."""
         return None if self.key is None else NOTE_NAMES.index(self.key)
+
+    @property
+    def melody_pitches(self) -> tuple[int, int] | None:
+        """Lowest and highest MIDI pitch of melody_range; None where none is asked for."""
+        return None if self.melody_range is None else _parse_range(self.melody_range)
 
     def progression(self, tonic: int, mode: str) -> tuple[tuple[int, ...], ...]:
         """Return the chord ids of each bar of the progression, one or two a bar; empty where none is asked for."""
@@ -132,6 +149,23 @@ def _sharp_key(key: str) -> str:
     if name not in NOTE_NAMES:
         raise ControlError(f"key must be a note name such as C, F# or Bb, not {key!r}")
     return name
+
+
+def _parse_range(text: str) -> tuple[int, int]:
+    found = _RANGE.fullmatch(text.strip()) if isinstance(text, str) else None
+    if found is None:
+        raise ControlError(f"melody_range must be two notes, as in C4-C6, not {text!r}")
+    low, high = (12 * (int(octave) + 1) + NOTE_NAMES.index(_sharp_key(name)) for name, octave in (found.groups()[:2], found.groups()[2:]))
+    lowest, highest = PITCH_RANGES["P1"]
+    if low < lowest or high > highest:
+        raise ControlError(f"melody_range must lie between {_note_name(lowest)} and {_note_name(highest)}, which pulse 1 can play, not {text!r}")
+    if high - low < 12:
+        raise ControlError(f"melody_range must span an octave at least, as in C4-C5, not {text!r}")
+    return low, high
+
+
+def _note_name(pitch: int) -> str:
+    return f"{NOTE_NAMES[pitch % 12]}{pitch // 12 - 1}"
 
 
 def _voice_list(voices: str) -> str:

@@ -79,7 +79,14 @@ class HarmonyModel:
         p = self._probabilities(_contexts(degrees.astype(np.int64), form)[free])
         return float(-np.log2(p[np.arange(len(said)), said]).sum())
 
-    def sample(self, rng: np.random.Generator, form: Form, given: NDArray[np.integer], sharpness: float = 1.0) -> NDArray[np.int64]:
+    def sample(
+        self,
+        rng: np.random.Generator,
+        form: Form,
+        given: NDArray[np.integer],
+        sharpness: float = 1.0,
+        weights: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.int64]:
         """Draw the degrees of a piece, shape (n_bars, 2).
 
         Args:
@@ -87,6 +94,7 @@ class HarmonyModel:
             form: The piece's.
             given: (n_bars, 2), chords that are fixed, -1 for those to draw. What the form settles is as the form has it.
             sharpness: Power to which probabilities are raised.
+            weights: (N_CHORDS,), factors of the probabilities; None for 1.
         """
         degrees = np.where(given < 0, NONE, given).astype(np.int64)
         settled = form.settled()
@@ -104,7 +112,7 @@ class HarmonyModel:
                     continue
                 p = self._probabilities(_contexts(degrees[: bar + 1], form, bar)[[half]])[0]
                 p[NO_CHORD] = 0  # something sounds here
-                p = p**sharpness
+                p = p**sharpness * (1.0 if weights is None else weights)
                 degrees[bar, half] = rng.choice(N_CHORDS, p=p / p.sum())
         return degrees
 

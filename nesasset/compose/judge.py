@@ -16,6 +16,7 @@ from nesasset.features import (
     COLUMN,
     FEATURES,
     NO_SLOT,
+    PAST,
     RECALL,
     SLOT_FEATURES,
     STRENGTH,
@@ -91,7 +92,7 @@ def surprisal(
         here = slice(start, start + total)
         token = np.zeros((total, len(FEATURES)), dtype=np.int16)
         token_slots = np.full((total, len(SLOT_FEATURES)), NO_SLOT, dtype=np.int8)
-        token[:, :15], token_slots[:, :6] = past[here], past_slots[here]
+        token[:, PAST], token_slots[:, :6] = past[here], past_slots[here]
         forget_plan(token, token_slots, np.ones(total, dtype=bool), np.ones(4, dtype=bool))
         forget_chords(token)
         token[:, COLUMN["row_in_bar"]] = np.arange(start, start + total) % length % bar_rows

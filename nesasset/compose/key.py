@@ -11,8 +11,10 @@ from nesasset.features import last_event
 from nesasset.vocabulary import LOWEST_PITCH, ONSET_ID, REST_ID
 
 # Krumhansl and Kessler's key profiles (Krumhansl, Cognitive Foundations of Musical Pitch, 1990), from C.
-MAJOR_PROFILE: Final = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-MINOR_PROFILE: Final = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+PROFILES: Final = {
+    "major": (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
+    "minor": (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
+}
 
 
 def sounding_cells(cells: NDArray[np.integer]) -> NDArray[np.integer]:
@@ -34,7 +36,7 @@ def find_key(weights: NDArray[np.float64]) -> tuple[int, str, float]:
     if weights.std() == 0:
         return 0, "major", 0.0
     best = (0, "major", -1.0)
-    for mode, profile in (("major", MAJOR_PROFILE), ("minor", MINOR_PROFILE)):
+    for mode, profile in PROFILES.items():
         for tonic in range(12):
             correlation = float(np.corrcoef(np.roll(profile, tonic), weights)[0, 1])
             if correlation > best[2]:

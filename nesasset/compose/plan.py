@@ -21,6 +21,7 @@ from nesasset.compose.form import Section
 from nesasset.compose.harmony import Form, HarmonyModel
 from nesasset.compose.key import find_key
 from nesasset.compose.request import Request
+from nesasset.compose.scales import chord_weights
 from nesasset.units import VOICES
 from nesasset.vocabulary import CONTROLS, EXACT, HALVES, NEW, RHYTHM, SEQUENCE, SILENT, VARIED
 
@@ -51,6 +52,8 @@ class Plan:
     """(16, 4): mode, period, shape, peak."""
     controls: NDArray[np.int64]
     """(n_controls,): classes of the song that the plan comes from."""
+    tonic: int = 0
+    """Pitch class of the key that the harmony is in, 0 for C."""
     home: int = 0
     """The bar that follows the last one: 0, or the first after an intro."""
 
@@ -135,7 +138,7 @@ def _fit(library: dict[str, NDArray[Any]], request: Request, sizes: NDArray[np.i
     fit -= 0.5 * np.minimum(np.abs(library["row_frames"] - request.row_frames), 4)
     fit -= 0.6 * request.steering * np.abs(controls[:, _COLUMN["density"]] - request.density)
     if request.noise_density:
-        fit -= 0.5 * np.abs(controls[:, _COLUMN["noise_density"]] - request.noise_density)
+        fit -= 0.5 * request.steering * np.abs(controls[:, _COLUMN["noise_density"]] - request.noise_density)
     if request.mode:
         mode = controls[:, _COLUMN["mode"]]
         fit -= 1.0 * ((mode != 0) & (mode != request.mode))
@@ -285,8 +288,12 @@ def _with_voices(plan: Plan, request: Request) -> Plan:
 def _with_chords(plan: Plan, harmony: HarmonyModel, request: Request, rng: np.random.Generator) -> Plan:
     """Return a plan with its harmony: the caller's chords, or drawn ones in the key asked for, or in any."""
     own_mode = int(plan.controls[_COLUMN["mode"]])
+    scale = request.wishes.scale
     minor = (request.mode or own_mode or 1 + int(rng.random() < 0.5)) == 2
     tonic = int(rng.integers(12)) if request.tonic is None else request.tonic
+    plan = replace(plan, tonic=tonic)
+    if scale:
+        plan = _without_moves(plan)
     progression = request.wishes.progression(tonic, "minor" if minor else "major")
     given = np.full((plan.n_bars, HALVES), -1)
     if progression:
@@ -297,10 +304,16 @@ def _with_chords(plan: Plan, harmony: HarmonyModel, request: Request, rng: np.ra
         return replace(plan, chords=given)
     form = Form(plan.lags, plan.classes, plan.shifts, minor)
     for _ in range(CHORD_DRAWS):
-        degrees = harmony.sample(rng, form, given, CHORD_SHARPNESS)
+        degrees = harmony.sample(rng, form, given, CHORD_SHARPNESS, chord_weights(scale) if scale else None)
         if find_key(chord_tones()[degrees].sum(axis=(0, 1)).astype(np.float64))[:2] == (0, "minor" if minor else "major"):
             break  # most draws stay in their key; one that wanders would be heard in another
     return replace(plan, chords=transpose_chords(degrees, tonic).astype(np.int64))
+
+
+def _without_moves(plan: Plan) -> Plan:
+    """Return a plan whose sequences keep their rhythm only: moved by semitones, a part leaves its scale."""
+    classes = np.where((plan.classes == SEQUENCE) & (plan.shifts % 12 != 0)[:, None], RHYTHM, plan.classes)
+    return replace(plan, classes=classes, shifts=np.where((classes == SEQUENCE).any(axis=1), plan.shifts, 0))
 
 
 def _following(plan: Plan, chords: NDArray[np.int64]) -> Plan:

@@ -12,6 +12,7 @@ import numpy as np
 
 from nesasset.compose.controls import TEMPO_RANGE_BPM, Controls
 from nesasset.compose.form import Section, parse_form
+from nesasset.compose.scales import scale_mode
 from nesasset.themes import Theme
 from nesasset.units import FRAME_RATE_HZ, VOICES
 from nesasset.vocabulary import CONTROLS, LABELS, mode_class
@@ -24,12 +25,10 @@ ROW_FRAMES_RANGE: Final = (
 _REGISTERS: Final = {"low": 1, "mid": 2, "high": 3}
 DENSITY_CLASSES: Final = CONTROLS["density"] - 1
 NOISE_CLASSES: Final = CONTROLS["noise_density"] - 1
-# What intensity moves, from 0 to 1: density by so much in all, tempo by this factor to either side, drums over all classes.
 # Onsets a row and melodic voice that plays, by the share of NES-MDB's 4131 training songs that have fewer.
 DENSITY_QUANTILES: Final = ((0.0, 0.09), (0.1, 0.191), (0.2, 0.243), (0.4, 0.326), (0.6, 0.409), (0.8, 0.522), (0.9, 0.631), (1.0, 0.85))
 ASKED_STEERING: Final = 4.0
-INTENSITY_DENSITY: Final = 0.8
-INTENSITY_TEMPO: Final = 1.15
+INTENSITY_TEMPO: Final = 1.25  # factor of the tempo at intensity 1, divisor at 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +109,12 @@ class Request:
 
 def resolve(theme: Theme, seed: int, controls: Controls, defaults: Mapping[str, Any]) -> Request:
     """Return the request of a theme with controls; what they leave open is the theme's, then the model's default."""
-    more = 0.0 if controls.intensity is None else controls.intensity - 0.5
-    density = theme.density + INTENSITY_DENSITY * more if controls.density is None else controls.density
-    tempo = controls.tempo_bpm or min(max(theme.tempo_bpm * INTENSITY_TEMPO ** (2 * more), TEMPO_RANGE_BPM[0]), TEMPO_RANGE_BPM[1])
-    drums = 0 if controls.intensity is None else 1 + round(controls.intensity * (NOISE_CLASSES - 1))
+    intensity = 0.5 if controls.intensity is None else controls.intensity
+    density = controls.density
+    if density is None:  # of the theme at 0.5, the sparsest at 0, the busiest at 1
+        density = float(np.interp(intensity, (0, 0.5, 1), (0, theme.density, 1)))
+    tempo = controls.tempo_bpm or min(max(theme.tempo_bpm * INTENSITY_TEMPO ** (2 * intensity - 1), TEMPO_RANGE_BPM[0]), TEMPO_RANGE_BPM[1])
+    drums = 0 if controls.intensity is None else 1 + round(intensity * (NOISE_CLASSES - 1))
     sections = parse_form(controls.form) if controls.form else ()
     voices = tuple(controls.voices.split()) if controls.voices else VOICES
     return Request(
@@ -126,7 +127,7 @@ def resolve(theme: Theme, seed: int, controls: Controls, defaults: Mapping[str, 
         tempo_bpm=tempo,
         swing=controls.swing or 0.5,
         tonic=controls.tonic,
-        mode=mode_class(controls.mode or theme.mode),
+        mode=mode_class(scale_mode(controls.scale) if controls.scale else controls.mode or theme.mode),
         onsets=_onsets(density),
         steering=1.0 if controls.density is None and controls.intensity is None else ASKED_STEERING,
         density=1 + min(DENSITY_CLASSES - 1, max(0, int(density * DENSITY_CLASSES))),

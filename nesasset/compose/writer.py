@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nesasset.chords import chord_tones
+from nesasset.compose.key import PROFILES
 from nesasset.compose.likeness import classify
 from nesasset.compose.plan import Plan
 from nesasset.compose.request import Request
+from nesasset.compose.scales import SCALES, pitch_classes
 from nesasset.features import (
     CHORD,
     COLUMN,
@@ -27,6 +29,7 @@ from nesasset.features import (
     MAX_BAR_INDEX,
     NO_SLOT,
     NONE_CELL,
+    PAST,
     SLOT_FEATURES,
     SLOT_VOICES,
     History,
@@ -36,11 +39,12 @@ from nesasset.features import (
     history_features,
 )
 from nesasset.model import Cache, Model, Song
-from nesasset.units import PITCH_RANGES
+from nesasset.units import PITCH_RANGES, VOICES
 from nesasset.vocabulary import (
     CONTROLS,
     EXACT,
     FIXED_CLASSES,
+    HEAD_ORDER,
     HIGHEST_PITCH,
     HOLD_ID,
     LOWEST_PITCH,
@@ -61,14 +65,14 @@ from nesasset.vocabulary import (
 )
 
 FORBIDDEN: Final = np.float32(-1e9)
-LOWEST_PULSE_ID: Final = pitch_to_id(PITCH_RANGES["P1"][0])
-LOWEST_IDS: Final = np.array([pitch_to_id(PITCH_RANGES[voice][0]) for voice in ("P1", "P2", "TR")] + [ONSET_ID])
-HIGHEST_IDS: Final = np.array([pitch_to_id(HIGHEST_PITCH)] * 3 + [ONSET_ID])
+RANGES: Final = (*((pitch_to_id(PITCH_RANGES[voice][0]), pitch_to_id(HIGHEST_PITCH)) for voice in VOICES[:3]), (ONSET_ID, ONSET_ID))
+ASKED_MODE: Final = 0.6  # what a note gains in log probability for a standard deviation in the key profile of a mode that was asked for
 ASKED_CHORD: Final = (0.7, 0.7, 1.4)  # what notes outside a chord that was asked for lose in log probability: P1, P2, TR
 SERVO: Final = 1.5  # what an onset gains in log probability where there are too few by a factor of e
 SERVO_LIMIT: Final = 1.2
 SERVO_ROWS: Final = 32  # rows at the wanted density that are taken as heard before the first
 REDOS: Final = 3  # of a bar that disobeys its plan
+LEAN: Final = 1.5  # what the referenced bar's cells gain or lose in log probability, each time, where a part was too unlike or like it
 KEPT_FREE: Final = 64  # rows of the context that a trimmed cache leaves empty, so that trimming is rare
 ENDING_ROWS: Final = 2  # a piece that ends falls silent so many rows before its last bar's end
 
@@ -138,12 +142,13 @@ def write_bars(
         if np.isin(plan.classes[first // plan.bar_rows], FIXED_CLASSES).all():
             desk.copy_bar(first)
         else:
+            desk.lean[:] = 0
             desk.write_bar(first)
             for _ in range(REDOS):
-                wrong = desk.disobeying(first)
-                if not wrong.any():
+                good, lean = desk.obedient(first)
+                if good.all():
                     break
-                desk.write_again(first, wrong)
+                desk.write_again(first, good, lean)
         desk.make_room()
         yield first // plan.bar_rows + 1, desk.drafts()
 
@@ -165,19 +170,31 @@ class _Desk:
         self.history = self.before = History(count)
         self.cache: Cache = model.cache(count)
         self.n_future = 0
+        self.lean = np.zeros((count, 4), dtype=np.float32)
         self.turn = self._turn()
         self.temperatures = np.array([request.note_temperature, request.slot_temperature], dtype=np.float32)
         self.floors = self.temperatures * np.float32(np.log(request.min_p))
+        self.ranges = np.array(RANGES)
+        if request.wishes.melody_pitches:
+            self.ranges[0] = [pitch_to_id(pitch) for pitch in request.wishes.melody_pitches]
         self.pitch_bias = self._pitch_bias()
 
     def _pitch_bias(self) -> NDArray[np.float32]:
-        """Return what pitches gain before the filter, (n_bars, 2, B, 1, 3, 88): the range, and the caller's chords if there are any."""
+        """Return what pitches gain before the filter, (n_bars, 2, B, 1, 3, 88): ranges, and the caller's chords, mode and scale."""
+        wishes, tonic = self.request.wishes, self.plan.tonic
         bias = np.zeros((self.plan.n_bars, 2, 3, 88), dtype=np.float32)
-        if self.request.wishes.chords:
-            pitch_class = (np.arange(88) + LOWEST_PITCH) % 12
+        pitch_class = (np.arange(88) + LOWEST_PITCH) % 12
+        if wishes.chords:
             outside = ~chord_tones()[self.plan.chords][:, :, pitch_class]  # (n_bars, 2, 88)
             bias -= outside[:, :, None] * np.array(ASKED_CHORD, dtype=np.float32)[:, None]
-        bias[:, :, :2, : LOWEST_PULSE_ID - ONSET_ID] = FORBIDDEN
+        elif wishes.mode:
+            profile = np.roll(PROFILES[wishes.mode], tonic)
+            bias += ASKED_MODE * ((profile - profile.mean()) / profile.std())[pitch_class]
+        if wishes.scale:
+            bias[..., ~pitch_classes(SCALES[wishes.scale], tonic)[pitch_class]] = FORBIDDEN
+        for voice, (low, high) in enumerate(self.ranges[:2]):
+            bias[:, :, voice, : low - ONSET_ID] = FORBIDDEN
+            bias[:, :, voice, high - ONSET_ID + 1 :] = FORBIDDEN
         return np.broadcast_to(bias[:, :, None, None], (self.plan.n_bars, 2, self.count, 1, 3, 88))
 
     def _turn(self) -> int:
@@ -198,7 +215,7 @@ class _Desk:
         lag = int(self.plan.lags[bar])
         since = row - self.home if row >= self.home else row
         ids, seen = self.ids[:, row], self.seen[:, row]
-        ids[:, :15], seen[:, :6] = self.history.ids, self.history.slots
+        ids[:, PAST], seen[:, :6] = self.history.ids, self.history.slots
         if lag:
             reference = row - lag * self.bar_rows
             ids[:, 15:19] = self.cells[:, reference]
@@ -224,7 +241,7 @@ class _Desk:
         there = self.cells[:, reference]
         cells = np.where(kinds == EXACT, there, -1)
         if self.plan.shifts[bar]:
-            cells = np.where(kinds == SEQUENCE, _moved(there, int(self.plan.shifts[bar])), cells)
+            cells = np.where(kinds == SEQUENCE, self._moved(there, int(self.plan.shifts[bar])), cells)
         cells = np.where(kinds == SILENT, silence, cells)
         copied = (kinds == EXACT) | (kinds == SEQUENCE)
         slots = np.where(copied[list(SLOT_VOICES)], self.slots[:, reference], -1)
@@ -232,8 +249,20 @@ class _Desk:
             cells = silence
         return cells, slots
 
+    def _moved(self, cells: NDArray[np.int64], shift: int) -> NDArray[np.int64]:
+        """Return cells (B, 4) with their notes moved by semitones, octaves back where that leaves the voice's range."""
+        moved, (low, high) = cells + shift, self.ranges.T
+        moved = np.where(moved > high, moved - 12 * -((high - moved) // 12), moved)
+        moved = np.where(moved < low, moved + 12 * -((moved - low) // 12), moved)
+        return np.where(cells >= ONSET_ID, moved, cells)
+
     def write_bar(self, first: int, keep: NDArray[np.bool_] | None = None) -> None:
-        """Write a bar row by row; the drafts to keep, (B,), have theirs already and only go along."""
+        """Write a bar row by row.
+
+        Args:
+            first: The bar's first row.
+            keep: (B, 4): voices that have their parts already and only go along; the others lean on the referenced bar.
+        """
         self.before = self.history.copy()
         old_cells, old_slots = (array[:, first : first + self.bar_rows].copy() for array in (self.cells, self.slots))
         event_noise, pitch_noise, slot_noise = self._gumbel(self.bar_rows)
@@ -243,9 +272,12 @@ class _Desk:
             self.token(row)
             cells, fixed_slots = self.forced(row)
             if keep is not None:
-                cells[keep], fixed_slots[keep] = old_cells[keep, step], np.maximum(old_slots[keep, step], 0)
+                cells = np.where(keep, old_cells[:, step], cells)
+                fixed_slots = np.where(keep[:, SLOT_VOICES], np.maximum(old_slots[:, step], 0), fixed_slots)
             push = event_noise[:, step].copy()
             push[:, :, REST_ID] += np.where(self.history.held == REST_ID, FORBIDDEN, 0)  # silence cannot fall silent
+            if keep is not None:
+                self._lean_on(row, push, pitch_noise[:, step])
             out = self.model.run(
                 self.song,
                 self.cache,
@@ -275,24 +307,42 @@ class _Desk:
         start = np.log(wanted / self.request.class_onsets)  # from the middle of the class to what was asked for
         return np.asarray(start + self.request.steering * np.clip(push, -SERVO_LIMIT, SERVO_LIMIT), dtype=np.float32)
 
-    def disobeying(self, first: int) -> NDArray[np.bool_]:
-        """Return which drafts, (B,), have a bar with a voice that is not to the earlier bar what the plan says."""
+    def _lean_on(self, row: int, event_push: NDArray[np.float32], pitch_push: NDArray[np.float32]) -> None:
+        """Add to the pushes of a row, in place, what makes the referenced bar's cells likelier, or less likely."""
+        there = self.cells[:, row - int(self.plan.lags[row // self.bar_rows]) * self.bar_rows]
+        piece, voice = np.nonzero(self.lean)
+        cell, lean = there[piece, voice], self.lean[piece, voice]
+        event_push[piece, voice, np.minimum(cell, ONSET_ID)] += lean
+        pitched = (cell >= ONSET_ID) & (voice < 3)
+        pitch_push[piece[pitched], voice[pitched], cell[pitched] - ONSET_ID] += lean[pitched]
+
+    def obedient(self, first: int) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """Return which voices' bars, (B, 4), are to the earlier bar what the plan says, and where to the others should lean.
+
+        That is 1 for a part that should be more like the earlier bar's, -1 for one that should be less like it.
+        """
         bar = first // self.bar_rows
         wanted, lag = self.plan.classes[bar], int(self.plan.lags[bar])
         if not lag:
-            return np.zeros(self.count, dtype=bool)
+            return np.ones((self.count, 4), dtype=bool), np.zeros((self.count, 4), dtype=np.float32)
         start = first - lag * self.bar_rows
         own, other = self.cells[:, first : first + self.bar_rows], self.cells[:, start : start + self.bar_rows]
         came = classify(own, other)
-        wrong = ((wanted == VARIED) & (came != VARIED)) | ((wanted == NEW) & (came != NEW))
-        wrong |= (wanted == RHYTHM) & (came == EXACT)  # what is near to it is no harm
-        return np.asarray(wrong.any(axis=1))
+        unlike = (wanted == VARIED) & (came > VARIED)
+        like = np.isin(wanted, (VARIED, RHYTHM)) & (came == EXACT) | (wanted == NEW) & (came < NEW)
+        return ~(unlike | like), unlike.astype(np.float32) - like
 
-    def write_again(self, first: int, wrong: NDArray[np.bool_]) -> None:
-        """Take back the bar that was just written and write it anew in the drafts in which it is wrong."""
+    def write_again(self, first: int, good: NDArray[np.bool_], lean: NDArray[np.float32]) -> None:
+        """Take back the bar that was just written and write it anew from the first voice on that is wrong, in order of speaking.
+
+        What was spoken before it stays: it did not know what came after.
+        """
+        keep = np.empty_like(good)
+        keep[:, HEAD_ORDER] = np.logical_and.accumulate(good[:, HEAD_ORDER], axis=1)
+        self.lean = np.where(good, self.lean, self.lean + LEAN * lean).astype(np.float32)
         self.cache.length -= self.bar_rows
         self.history = self.before
-        self.write_bar(first, ~wrong)
+        self.write_bar(first, keep)
 
     def copy_bar(self, first: int) -> None:
         """Write a bar in which the plan leaves nothing free."""
@@ -342,7 +392,7 @@ class _Desk:
             past, past_slots = history_features(cells, slots)
             ids = np.zeros((rows, len(FEATURES)), dtype=np.int16)
             seen = np.full((rows, len(SLOT_FEATURES)), NO_SLOT, dtype=np.int8)
-            ids[:, :15], seen[:, :6] = past[start + 1 :], past_slots[start + 1 :]
+            ids[:, PAST], seen[:, :6] = past[start + 1 :], past_slots[start + 1 :]
             ids[:, COLUMN["row_in_bar"]] = (np.arange(rows) + 1) % rows
             as_future(ids, seen)
             future.append((ids, seen))
@@ -361,10 +411,3 @@ class _Desk:
     def drafts(self) -> list[Draft]:
         """Return the finished pieces."""
         return [Draft(self.plan, cells, slots) for cells, slots in zip(self.cells, self.slots, strict=True)]
-
-
-def _moved(cells: NDArray[np.int64], shift: int) -> NDArray[np.int64]:
-    """Return cells (B, 4) with their notes moved by semitones, an octave back where that leaves the voice's range."""
-    moved = cells + shift
-    moved = np.where(moved > HIGHEST_IDS, moved - 12, np.where(moved < LOWEST_IDS, moved + 12, moved))
-    return np.where(cells >= ONSET_ID, moved, cells)
