@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nesasset.chords import MAJOR, MINOR, chord_id, transpose_chords
-from nesasset.compose.harmony import Form, HarmonyModel, settle
+from nesasset.compose.harmony import Form, HarmonyModel, _contexts, settle
 from nesasset.vocabulary import EXACT, N_CHORDS, NEW, NO_CHORD, SEQUENCE, SILENT
 
 PROGRESSION = [chord_id(0, MAJOR), chord_id(9, MINOR), chord_id(5, MAJOR), chord_id(7, MAJOR)]
@@ -97,3 +97,14 @@ def test_counts_come_back_from_arrays(model):
     again = HarmonyModel.from_arrays(model.to_arrays())
     ours, theirs = (np.mean([one.bits(*song(16, seed)) for seed in range(20)]) for one in (model, again))
     assert theirs == pytest.approx(ours, rel=0.05)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_place_is_as_likely_as_among_many(model, seed):
+    """What is drawn from has the probabilities that are priced, seen contexts and unseen ones alike."""
+    told = form(10, seed)
+    degrees = np.random.default_rng(seed).integers(0, N_CHORDS, (10, 2))
+    contexts = _contexts(degrees, told)
+    together = model.chain.probabilities(list(contexts.T), np.ones((len(contexts), N_CHORDS), dtype=bool))
+    for place, context in enumerate(contexts.tolist()):
+        assert model.chain.one(context) == pytest.approx(together[place], rel=1e-9)

@@ -8,7 +8,7 @@ which says the more, the more of that bar is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -97,6 +97,7 @@ class HarmonyModel:
             weights: (N_CHORDS,), factors of the probabilities; None for 1.
         """
         degrees = np.where(given < 0, NONE, given).astype(np.int64)
+        line = degrees.reshape(-1)  # the same memory
         settled = form.settled()
         silent = (form.classes[:, :MELODIC] == SILENT).all(axis=1)
         for bar in range(len(degrees)):
@@ -110,7 +111,7 @@ class HarmonyModel:
                 if silent[bar]:
                     degrees[bar, half] = NO_CHORD
                     continue
-                p = self._probabilities(_contexts(degrees[: bar + 1], form, bar)[[half]])[0]
+                p = self.chain.one(_context(line, form, bar, half))
                 p[NO_CHORD] = 0  # something sounds here
                 p = p**sharpness * (1.0 if weights is None else weights)
                 degrees[bar, half] = rng.choice(N_CHORDS, p=p / p.sum())
@@ -144,30 +145,33 @@ class HarmonyModel:
         return HarmonyModel(Chain(tuple(levels), PRIORS))
 
 
-def _contexts(degrees: NDArray[np.int64], form: Form, first: int = 0) -> NDArray[np.int64]:
-    """Return the contexts of the half bars of bars `first` and on, shape (2 * bars, len(PRIORS)), shortest first."""
-    n = len(degrees)
-    bars = slice(first, n)
-    lags, classes, shifts = form.lags[bars].astype(np.int64), form.classes[bars, :MELODIC], form.shifts[bars].astype(np.int64)
-    line = np.concatenate([np.full(2, NONE), degrees.reshape(-1)])[HALVES * first :]
-    last, before = line[1:-1], line[:-2]
-    reference = np.where((lags > 0)[:, None], degrees[np.arange(first, n) - lags], NONE)
-    expected = np.where(shifts[:, None] != 0, transpose_chords(reference, shifts[:, None]), reference).reshape(-1)
-    kept = ((classes == EXACT) | (classes == SEQUENCE)).sum(axis=1)
-    bass = classes[:, 2] == EXACT
-    similar = np.repeat(np.where(lags > 0, 1 + _KEPT * bass + np.minimum(kept, MELODIC), 0), HALVES)
-    half = np.tile(np.arange(HALVES), n - first)
+def _context(degrees: Sequence[int], form: Form, bar: int, half: int) -> tuple[int, ...]:
+    """Return the contexts of one half bar, shortest first; degrees are those of all half bars before it, flat, and more."""
+    here = HALVES * bar + half
+    last, before = (degrees[here - back] if here >= back else NONE for back in (1, 2))
+    lag, shift = int(form.lags[bar]), int(form.shifts[bar])
+    expected, similar = NONE, 0
+    if lag:
+        expected = degrees[here - HALVES * lag]
+        if shift and 0 < expected < N_CHORDS:
+            expected += (expected - 1 + shift) % 12 - (expected - 1) % 12
+        classes = form.classes[bar, :MELODIC].tolist()
+        kept = sum(kind in (EXACT, SEQUENCE) for kind in classes)
+        similar = 1 + _KEPT * (classes[2] == EXACT) + min(kept, MELODIC)
     mode = int(form.minor)
-    place = similar * HALVES + half
-    one = place * _BASE + expected
-    return np.stack(
-        [
-            np.full(len(half), mode),
-            (last * HALVES + half) * 2 + mode,
-            ((last * _BASE + before) * HALVES + half) * 2 + mode,
-            one,
-            one * _BASE + last,
-            (one * _BASE + last) * _BASE + before,
-        ],
-        axis=1,
+    one = (similar * HALVES + half) * _BASE + expected
+    return (
+        mode,
+        (last * HALVES + half) * 2 + mode,
+        ((last * _BASE + before) * HALVES + half) * 2 + mode,
+        one,
+        one * _BASE + last,
+        (one * _BASE + last) * _BASE + before,
     )
+
+
+def _contexts(degrees: NDArray[np.int64], form: Form) -> NDArray[np.int64]:
+    """Return the contexts of every half bar, shape (2 * bars, len(PRIORS)), shortest first."""
+    line = degrees.reshape(-1).tolist()
+    places = [(bar, half) for bar in range(len(degrees)) for half in range(HALVES)]
+    return np.array([_context(line, form, *place) for place in places], dtype=np.int64).reshape(-1, len(PRIORS))

@@ -15,6 +15,7 @@ PROFILES: Final = {
     "major": (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
     "minor": (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
 }
+_KEYS: Final = np.array([np.roll((np.array(p) - np.mean(p)) / np.std(p), tonic) for p in PROFILES.values() for tonic in range(12)])
 
 
 def sounding_cells(cells: NDArray[np.integer]) -> NDArray[np.integer]:
@@ -33,12 +34,9 @@ def pitch_class_weights(cells: NDArray[np.integer]) -> NDArray[np.float64]:
 
 def find_key(weights: NDArray[np.float64]) -> tuple[int, str, float]:
     """Return tonic (0 = C), mode and correlation of the best key for pitch-class weights of shape (12,)."""
-    if weights.std() == 0:
+    spread = weights.std()
+    if spread == 0:
         return 0, "major", 0.0
-    best = (0, "major", -1.0)
-    for mode, profile in PROFILES.items():
-        for tonic in range(12):
-            correlation = float(np.corrcoef(np.roll(profile, tonic), weights)[0, 1])
-            if correlation > best[2]:
-                best = (tonic, mode, correlation)
-    return best
+    correlations = _KEYS @ ((weights - weights.mean()) / spread) / 12
+    best = int(correlations.argmax())
+    return best % 12, tuple(PROFILES)[best // 12], float(correlations[best])

@@ -29,6 +29,7 @@ _COLUMN: Final = {name: index for index, name in enumerate(CONTROLS)}
 SHARPNESS: Final = 1.5  # of the draw: a plan that fits worse by this much is e times rarer
 CHORD_SHARPNESS: Final = 1.5  # of the draw of chords, a power of their probabilities
 CHORD_DRAWS: Final = 6  # of a progression, until its notes are in its key
+LABEL_FIT: Final = 4.0  # what a plan of a song of the theme gains over others; the units are those of SHARPNESS
 DRAWS: Final = 200  # of plans that turn out unusable, before the best-suited one is taken as it is
 MIN_DISTINCT_BARS: Final = 3  # of every eight bars: fewer make a loop that tires
 
@@ -127,7 +128,7 @@ def _fit(library: dict[str, NDArray[Any]], request: Request, sizes: NDArray[np.i
     controls = library["controls"].astype(np.int64)
     fit = np.zeros(len(sizes))
     if request.label:
-        fit += 2.0 * (controls[:, _COLUMN["label"]] == request.label)
+        fit += LABEL_FIT * (controls[:, _COLUMN["label"]] == request.label)
     loops = controls[:, _COLUMN["loop_bars"]] != 1
     fit += 4.0 * (loops == request.loops)
     fit += 1.0 * (sizes == request.bars) + 0.4 * ((sizes % request.bars) == 0)

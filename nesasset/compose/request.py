@@ -52,14 +52,12 @@ class Request:
     """1 major, 2 minor, 0 either."""
     density: int
     """1 sparse to 5 busy: fifths of the training songs."""
-    onsets: float
-    """Onsets a row and melodic voice that are wanted on average."""
-    steering: float
-    """How hard the density is held to that: 1, or more where it was asked for."""
+    onsets: float | None
+    """Onsets a row and melodic voice that were asked for; None leaves them to the form that is drawn for the density."""
     noise_density: int
     """1 none to 4 busy; 0 leaves it to the form that is drawn."""
     register: int
-    """1 low, 2 mid, 3 high."""
+    """1 low, 2 mid, 3 high; the form's own is told to the model where it was not asked for."""
     voices: tuple[str, ...]
     """Those that play."""
     sections: tuple[Section, ...]
@@ -78,9 +76,9 @@ class Request:
         return self.intro_bars + self.bars
 
     @property
-    def class_onsets(self) -> float:
-        """Onsets a row and melodic voice in the middle of the density class that the model is told."""
-        return _onsets((self.density - 0.5) / DENSITY_CLASSES)
+    def steering(self) -> float:
+        """How hard the density is held: 1, or more where it was asked for."""
+        return 1.0 if self.onsets is None else ASKED_STEERING
 
     @property
     def row_frames(self) -> float:
@@ -128,8 +126,7 @@ def resolve(theme: Theme, seed: int, controls: Controls, defaults: Mapping[str, 
         swing=controls.swing or 0.5,
         tonic=controls.tonic,
         mode=mode_class(scale_mode(controls.scale) if controls.scale else controls.mode or theme.mode),
-        onsets=_onsets(density),
-        steering=1.0 if controls.density is None and controls.intensity is None else ASKED_STEERING,
+        onsets=None if controls.density is None and controls.intensity is None else density_onsets(density),
         density=1 + min(DENSITY_CLASSES - 1, max(0, int(density * DENSITY_CLASSES))),
         noise_density=drums if "NO" in voices else 1,
         register=_REGISTERS[controls.register or theme.register],
@@ -144,7 +141,12 @@ def resolve(theme: Theme, seed: int, controls: Controls, defaults: Mapping[str, 
     )
 
 
-def _onsets(density: float) -> float:
+def class_onsets(density: int) -> float:
+    """Return the onsets a row and melodic voice in the middle of a density class, 1 to 5."""
+    return density_onsets((density - 0.5) / DENSITY_CLASSES)
+
+
+def density_onsets(density: float) -> float:
     """Return the onsets a row and melodic voice of a density, 0 to 1."""
     shares, rates = np.array(DENSITY_QUANTILES).T
     return float(np.interp(density, shares, rates))

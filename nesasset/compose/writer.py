@@ -20,7 +20,7 @@ from nesasset.chords import chord_tones
 from nesasset.compose.key import PROFILES
 from nesasset.compose.likeness import classify
 from nesasset.compose.plan import Plan
-from nesasset.compose.request import Request
+from nesasset.compose.request import Request, class_onsets
 from nesasset.compose.scales import SCALES, pitch_classes
 from nesasset.features import (
     CHORD,
@@ -91,14 +91,15 @@ class Draft:
 def control_classes(plan: Plan, request: Request) -> NDArray[np.int64]:
     """Return the controls the model is told: the plan's own, and over them what was asked for."""
     controls = plan.controls.copy()
+    wishes, own = request.wishes, dict(zip(CONTROLS, controls.tolist(), strict=True))
     asked = {
         "label": request.label,
         "row_frames": row_frames_class(min(max(request.row_frames, 3.0), 9.5)),
         "bar_rows": bar_rows_class(plan.bar_rows),
-        "mode": request.mode or int(controls[list(CONTROLS).index("mode")]),
-        "density": request.density,
-        "noise_density": request.noise_density or int(controls[list(CONTROLS).index("noise_density")]),
-        "register": request.register,
+        "mode": request.mode or own["mode"],
+        "density": own["density"] or request.density if request.onsets is None else request.density,
+        "noise_density": request.noise_density or own["noise_density"],
+        "register": request.register if wishes.register else own["register"],
         "loop_bars": min(1 + request.bars, CONTROLS["loop_bars"] - 1) if request.loops else 1,
     }
     for index, name in enumerate(CONTROLS):
@@ -161,6 +162,7 @@ class _Desk:
         self.model, self.request, self.plan, self.generators = model, request, plan, generators
         self.count, self.n_rows, self.bar_rows, self.home = count, n_rows, plan.bar_rows, plan.home * plan.bar_rows
         self.song = song_vectors(model, plan, request).repeat(count)
+        self.density = int(control_classes(plan, request)[list(CONTROLS).index("density")])
         self.chords = chord_features(plan.chords, plan.lags, plan.home if request.loops else None)
         self.cells = np.zeros((count, n_rows, 4), dtype=np.int64)
         self.slots = np.full((count, n_rows, 3), -1, dtype=np.int64)
@@ -301,10 +303,11 @@ class _Desk:
         playing = (bars != SILENT).sum(axis=0) > 0
         rows = np.repeat((bars != SILENT).sum(axis=1), self.bar_rows)[:row].sum()
         onsets = (self.cells[:, :row, :3] >= ONSET_ID)[:, :, playing].sum(axis=(1, 2))
-        wanted = self.request.onsets
+        told = class_onsets(self.density)
+        wanted = self.request.onsets or told
         measured = (onsets + wanted * SERVO_ROWS) / (rows + SERVO_ROWS)
         push = SERVO * np.log(wanted / np.maximum(measured, 1e-3))
-        start = np.log(wanted / self.request.class_onsets)  # from the middle of the class to what was asked for
+        start = np.log(wanted / told)  # from the middle of the class to what was asked for
         return np.asarray(start + self.request.steering * np.clip(push, -SERVO_LIMIT, SERVO_LIMIT), dtype=np.float32)
 
     def _lean_on(self, row: int, event_push: NDArray[np.float32], pitch_push: NDArray[np.float32]) -> None:
