@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from export.plans import bar_starts
-from export.prepare import Rows, first_bar_row, load_rows
+from export.prepare import Rows, load_rows
 from nesasset.chords import transpose_chords
 from nesasset.features import (
     CHORD,
@@ -111,7 +111,7 @@ class Corpus:
         """Return bar starts, lags, classes and shifts of a song."""
         a, b = self.rows.bar_offsets[song], self.rows.bar_offsets[song + 1]
         bar_rows = int(self.rows.bar_rows[song])
-        starts = bar_starts(self.length(song), bar_rows, first_bar_row(self.rows.loops[song], bar_rows))
+        starts = bar_starts(self.length(song), bar_rows)
         return starts, *(np.asarray(array[a:b]) for array in (self.rows.lags, self.rows.classes, self.rows.shifts))
 
     def chords(self, song: int) -> NDArray[np.int8]:

@@ -8,6 +8,7 @@ a sixteenth everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ DEVIATION_COST, RESET_COST = 0.6, 3.0  # points per frame of deviation, and at m
 CANDIDATES = tuple(float(p) for p in range(3, 17)) + tuple(p + 0.5 for p in range(3, 10))
 HALVE_FROM = 10
 BAR_ROWS = (16, 12)
-WHOLE_BARS = 0.1  # of resemblance: what it is worth that a loop is a whole number of bars
+WHOLE_BARS = 0.1  # of resemblance: what it is worth that a loop is on bar lines
 _MAX_STEP = 24
 
 
@@ -141,26 +142,24 @@ def _halve(boundaries: NDArray[np.int32], hits: NDArray[np.float32]) -> NDArray[
     return out
 
 
-def find_bar_rows(cells: NDArray[np.int32], first_row: int = 0, loop_rows: int = 0) -> int:
+def find_bar_rows(cells: NDArray[np.int32], likely: Collection[int] = ()) -> int:
     """Return 16 or 12: the bar length at whose multiples the song resembles itself more.
 
     Args:
         cells: Shape (n_rows, 4); any coding in which 0 is a hold.
-        first_row: Row on which bars are counted from.
-        loop_rows: Length of the loop, 0 for none: a bar that divides it needs less resemblance.
+        likely: Bar lengths that need less resemblance, such as those whose bar lines the song's loop is on.
     """
-    body = cells[first_row:]
-    event = body != 0
+    event = cells != 0
     scores = {}
     for bar in BAR_ROWS:
         similarities = []
         for multiple in (1, 2, 4):
             lag = bar * multiple
-            if len(body) < lag + bar:
+            if len(cells) < lag + bar:
                 continue
             either = event[lag:] | event[:-lag]
-            same = (body[lag:] == body[:-lag]) & either
+            same = (cells[lag:] == cells[:-lag]) & either
             similarities.append(same.sum() / max(1, either.sum()))
         scores[bar] = float(np.mean(similarities)) if similarities else 0.0
-        scores[bar] += WHOLE_BARS if loop_rows and loop_rows % bar == 0 else 0.0
+        scores[bar] += WHOLE_BARS if bar in likely else 0.0
     return 16 if scores[16] >= scores[12] else 12

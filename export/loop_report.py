@@ -37,7 +37,7 @@ from export.measures import (
     melody_key,
     score_to_piece,
 )
-from export.prepare import first_bar_row, load_rows
+from export.prepare import load_rows
 from nesasset.build.stages import seeds
 from nesasset.certificate import certify
 from nesasset.compose.controls import Controls
@@ -164,7 +164,7 @@ def real_windows(folder: Path, bars: int, per_song: int = WINDOWS_PER_SONG) -> l
     Args:
         folder: What `export.prepare` wrote for a split.
         bars: Length of a window.
-        per_song: How many windows a song may give, from its loop's first bar on, one behind the other.
+        per_song: How many windows a song may give, from its first row on, one behind the other.
     """
     rows = load_rows(folder)
     width = bars * BAR_ROWS
@@ -172,8 +172,7 @@ def real_windows(folder: Path, bars: int, per_song: int = WINDOWS_PER_SONG) -> l
     for song in np.flatnonzero(np.asarray(rows.bar_rows) == BAR_ROWS).tolist():
         a, b = int(rows.offsets[song]), int(rows.offsets[song + 1])
         cells, slots = np.asarray(rows.cells[a:b]), np.asarray(rows.slots[a:b])
-        first = first_bar_row(rows.loops[song], BAR_ROWS)
-        for start in range(first, len(cells) - width + 1, width)[:per_song]:
+        for start in range(0, len(cells) - width + 1, width)[:per_song]:
             before = cells_to_piece(cells[:start]).sounding[-1] if start else np.full(4, REST_ID)
             instruments = np.insert(slots[start : start + width], 2, -1, axis=1)  # the triangle has none
             windows.append(cells_to_piece(cells[start : start + width], BAR_ROWS, instruments, before))

@@ -43,8 +43,8 @@ def write_plan_library(corpus: Path, path: Path) -> int:
         if whole < 1:
             continue
         cells = cells[: whole * bar_rows]
-        song_lags, song_classes, song_shifts = mine_plan(cells, bar_rows, 0)
-        assert len(song_lags) == len(bar_starts(len(cells), bar_rows, 0)) - 1
+        song_lags, song_classes, song_shifts = mine_plan(cells, bar_rows)
+        assert len(song_lags) == len(bar_starts(len(cells), bar_rows)) - 1
         lags.append(song_lags)
         classes.append(song_classes)
         shifts.append(song_shifts)

@@ -27,7 +27,7 @@ def _kinds(cells: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def mine_plan(
-    cells: NDArray[np.int32], bar_rows: int, first_row: int
+    cells: NDArray[np.int32], bar_rows: int, first_row: int = 0
 ) -> tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.int8]]:
     """Return the plan of a song.
 
@@ -107,7 +107,7 @@ def _sequences(
     return shift, moved
 
 
-def bar_starts(n_rows: int, bar_rows: int, first_row: int) -> NDArray[np.int64]:
+def bar_starts(n_rows: int, bar_rows: int, first_row: int = 0) -> NDArray[np.int64]:
     """Return the first row of every bar and the end; incomplete bars at either end count."""
     starts = list(range(first_row, n_rows, bar_rows))
     if first_row:

@@ -79,13 +79,6 @@ def load_rows(folder: Path) -> Rows:
     return Rows(**{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in Rows.__slots__})
 
 
-def first_bar_row(song_loop: tuple[int, int] | NDArray[np.int32] | None, bar_rows: int) -> int:
-    """Return the row on which the first whole bar begins: bars are counted from the loop's start."""
-    if song_loop is None or song_loop[0] < 0:
-        return 0
-    return int(song_loop[0]) % bar_rows
-
-
 def _convert(job: tuple[str, str, str, dict[str, str] | None]) -> Song | tuple[str, str]:
     path, name, split, meta = job
     try:
@@ -165,8 +158,7 @@ def write_split(
     recalled = executor.map(recall_song, [song.cells for song in songs], [song.bar_rows for song in songs], chunksize=8)
     for song, (recall, strength) in zip(songs, recalled, strict=True):
         pulse, noise, slots = with_palettes(song, library)
-        first = first_bar_row(song.loop, song.bar_rows)
-        lags, classes, shifts = mine_plan(song.cells, song.bar_rows, first)
+        lags, classes, shifts = mine_plan(song.cells, song.bar_rows)
         parts["cells"].append(song.cells.astype(np.int16))
         parts["slots"].append(slots)
         for name, palette in (("pulse_palette", pulse), ("noise_palette", noise)):
@@ -181,7 +173,7 @@ def write_split(
         parts["lags"].append(lags)
         parts["classes"].append(classes)
         parts["shifts"].append(shifts)
-        chords = mine_chords(song.cells, bar_starts(len(song.cells), song.bar_rows, first), song.bar_rows)
+        chords = mine_chords(song.cells, bar_starts(len(song.cells), song.bar_rows), song.bar_rows)
         parts["chords"].append(settle(chords, Form(lags, classes, shifts, minor=False)).astype(np.int8))
         parts["row_frames"].append(song.row_frames)
         parts["recall"].append(recall.astype(np.int32))

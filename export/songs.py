@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.grid import Grid, find_bar_rows, find_grid
+from export.grid import BAR_ROWS, Grid, find_bar_rows, find_grid
 from export.notes import Notes, find_notes
 from nesasset.formats import nesmdb_midi
 from nesasset.units import VOICES
@@ -17,6 +17,7 @@ from nesasset.vocabulary import ENVELOPE_FRAMES, HOLD_ID, ONSET_ID, REST_ID, pit
 DATA_FRAME_RATE_HZ = 60.0988
 MIN_ROWS = 24
 MIN_ON_ROW = 0.75  # share of onsets that start within a frame of a row, below which a song has no usable grid
+LATE_ROWS = 3  # by which a file may end before or after its last bar line: a third of them end one or two rows late
 MAX_LOST = 0.15  # share of onsets lost because a row of a voice holds one only
 
 
@@ -80,15 +81,22 @@ def to_song(frames: NDArray[np.uint8], name: str, split: str, meta: dict[str, st
         return "too many onsets within one row"
     song.label = meta["theme"] if meta else ""
     song.tail = bool(max((int(part.off[-1]) for part in notes if len(part.off)), default=0) < len(frames) - 30)
-    song.loop = find_loop(song, len(frames), meta)
-    first, end = song.loop or (0, 0)
-    song.bar_rows = find_bar_rows(song.cells, first, end - first)
-    if song.loop and song.loop[1] < len(song.cells):
-        _cut(song, song.loop[1])
+    loops = {bar_rows: find_loop(song, len(frames), meta, bar_rows) for bar_rows in BAR_ROWS}
+    song.bar_rows = find_bar_rows(song.cells, [bar_rows for bar_rows, loop in loops.items() if loop])
+    song.loop = loops[song.bar_rows]
+    if song.loop:
+        _end_at(song, song.loop[1])
     return song
 
 
-def _cut(song: Song, n_rows: int) -> None:
+def _end_at(song: Song, n_rows: int) -> None:
+    """Cut a song to so many rows, or let its last notes ring until there."""
+    more = n_rows - len(song.cells)
+    if more > 0:
+        held = np.full((more, 4), HOLD_ID, dtype=song.cells.dtype)
+        song.cells, song.note_delays = np.concatenate([song.cells, held]), np.concatenate([song.note_delays, np.zeros_like(held)])
+        ends = song.boundaries[-1] + np.round(np.arange(1, more + 1) * song.row_frames)
+        song.boundaries = np.concatenate([song.boundaries, ends.astype(song.boundaries.dtype)])
     song.cells, song.note_delays = song.cells[:n_rows], song.note_delays[:n_rows]
     song.boundaries = song.boundaries[: n_rows + 1]
     for voice, table in song.notes.items():
@@ -164,12 +172,13 @@ def _nearest_row(starts: NDArray[np.int32], frame: int) -> int:
     return row
 
 
-def find_loop(song: Song, n_frames: int, meta: dict[str, str] | None) -> tuple[int, int] | None:
-    """Find the loop in rows: known to the second from tracks.csv, refined on the grid.
+def find_loop(song: Song, n_frames: int, meta: dict[str, str] | None, bar_rows: int) -> tuple[int, int] | None:
+    """Find the loop in rows, from bar line to bar line: known to the second from tracks.csv, refined on the grid.
 
-    The file is one pass and ends at the loop's end. The metadata counts whole seconds, rounded up; it is trusted where
-    title and length agree. Among the rows within that second the one wins whose distance from the end has the highest
-    power of two, twelve counting like sixteen, then the one in the middle.
+    The file is one pass and ends at the loop's end, to within a few rows. The metadata counts whole seconds, rounded up; it is
+    trusted where title and length agree. Bars are counted from the song's first row: there the bass changes as often on bar
+    lines in the last third of a song as in the first (31 % of its changes, by chance 24), where loops were looked
+    for without regard to bars it did so in 27 %. A song whose loop is on no bar lines has none.
     """
     if meta is None or meta["looping"] != "True" or not meta["meta_loop"] or not meta["meta_total"]:
         return None
@@ -178,29 +187,20 @@ def find_loop(song: Song, n_frames: int, meta: dict[str, str] | None) -> tuple[i
     seconds, total_s, loop_s = n_frames / DATA_FRAME_RATE_HZ, float(meta["meta_total"]), float(meta["meta_loop"])
     if abs(np.ceil(seconds) - total_s) > 1 or loop_s < 2:
         return None
-    first = int(song.boundaries[0])
     whole = loop_s >= total_s - 1  # the whole file loops; its leading silence may or may not belong to the loop's end
     low, high = (loop_s - 1.1) * DATA_FRAME_RATE_HZ, (loop_s + 0.1) * DATA_FRAME_RATE_HZ
-    middle = (low + high) / 2
-    candidates: list[tuple[int, int, float]] = []
-    for end_frame in sorted({n_frames, n_frames + first if whole else n_frames}):
-        end = int(np.abs(song.boundaries - end_frame).argmin())
-        if abs(int(song.boundaries[end]) - end_frame) > song.row_frames * 0.6 or end < 16:
-            continue
-        length = song.boundaries[end] - song.boundaries[:end]
-        rows = np.flatnonzero((length >= low) & (length <= high)).tolist()
-        candidates += [(row, end, float(length[row])) for row in ([0] if whole and 0 not in rows else []) + rows]
-
-    def rank(candidate: tuple[int, int, float]) -> tuple[int, int, float]:
-        start, end, length = candidate
-        count = end - start
-        power = (count & -count).bit_length() - 1
-        worth = min(power, 7) + (2 if count % 3 == 0 and power >= 2 else 0)
-        # A loop without an intro starts with the song: measured by onsets on bar lines, better in 4 cases of 5.
-        return (worth + (4 if whole and start == 0 else 0), int(start == 0), -abs(length - middle))
-
-    candidates = [candidate for candidate in candidates if (candidate[1] - candidate[0]) % 4 == 0]
-    return max(candidates, key=rank)[:2] if candidates else None
+    known = len(song.boundaries)
+    rows = np.arange(known + LATE_ROWS + 1)
+    frames = np.append(song.boundaries, song.boundaries[-1] + np.round((rows[known:] - known + 1) * song.row_frames))
+    candidates: list[tuple[tuple[bool, float, float], tuple[int, int]]] = []
+    for end_frame in {n_frames, n_frames + int(song.boundaries[0]) if whole else n_frames}:
+        for end in rows[(rows % bar_rows == 0) & (rows > 0) & (np.abs(frames - end_frame) <= LATE_ROWS * song.row_frames)].tolist():
+            length = frames[end] - frames[:end:bar_rows]
+            starts = np.flatnonzero((length >= low) & (length <= high)).tolist()
+            for start in {0, *starts} if whole else starts:
+                fit = (whole and start == 0, -abs(float(frames[end]) - end_frame), -abs(float(length[start]) - (low + high) / 2))
+                candidates.append((fit, (start * bar_rows, end)))
+    return max(candidates)[1] if candidates else None
 
 
 def _letters(text: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from export.harmony import mine_chords
 from export.instruments import Library
 from export.plans import bar_starts, mine_plan
-from export.prepare import Rows, first_bar_row
+from export.prepare import Rows
 from nesasset.recall import recall_song
 from nesasset.vocabulary import (
     CONTROLS,
@@ -71,10 +71,10 @@ def write_split(folder: Path, seed: int, n_songs: int, n_bars: int | None = None
     rows = bars = 0
     for song in range(n_songs):
         bar_rows = 12 if song % 3 == 2 else 16
-        loop = (5, -1) if song % 2 else (-1, -1)
-        cells = made_up_song(rng, bar_rows, n_bars, first=max(0, loop[0]))
-        if loop[0] >= 0:
-            loop = (loop[0], len(cells))
+        cells, loop = made_up_song(rng, bar_rows, n_bars), (-1, -1)
+        if song % 2:  # a bar in front, then a loop
+            cells = cells[: len(cells) // bar_rows * bar_rows]
+            loop = (bar_rows, len(cells))
         slots = np.full((len(cells), 3), -1, dtype=np.int8)
         for column, voice in enumerate((0, 1, 3)):
             onset = cells[:, voice] >= ONSET_ID
@@ -83,7 +83,7 @@ def write_split(folder: Path, seed: int, n_songs: int, n_bars: int | None = None
             palette = np.full((PALETTE_SLOTS, 4), -1, dtype=np.int16)
             palette[:3] = np.stack([rng.integers(0, 2, 3), rng.integers(0, periods, 3), rng.integers(0, shapes, 3), rng.integers(1, 16, 3)], axis=1)
             parts[name].append(palette)
-        lags, classes, shifts = mine_plan(cells, bar_rows, first_bar_row(loop, bar_rows))
+        lags, classes, shifts = mine_plan(cells, bar_rows)
         parts["cells"].append(cells.astype(np.int16))
         parts["slots"].append(slots)
         parts["offsets"].append(rows)
@@ -94,7 +94,7 @@ def write_split(folder: Path, seed: int, n_songs: int, n_bars: int | None = None
         parts["lags"].append(lags)
         parts["classes"].append(classes)
         parts["shifts"].append(shifts)
-        parts["chords"].append(mine_chords(cells, bar_starts(len(cells), bar_rows, first_bar_row(loop, bar_rows)), bar_rows))
+        parts["chords"].append(mine_chords(cells, bar_starts(len(cells), bar_rows), bar_rows))
         parts["row_frames"].append(6.0)
         recall, strength = recall_song(cells, bar_rows)
         parts["recall"].append(recall.astype(np.int32))

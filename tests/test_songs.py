@@ -171,7 +171,7 @@ def test_off_is_the_frame_after_the_last_sounding_one():
 
 def looping_frames(n_rows=64):
     rng = np.random.default_rng(3)
-    melody = tuple(Note(PLUCK, int(pitch)) for pitch in rng.integers(60, 80, n_rows))
+    melody = tuple(Note(PLUCK, int(pitch)) for pitch in np.resize(rng.integers(60, 80, 16), n_rows))
     rest = (REST,) * n_rows
     score = Score({"P1": melody, "P2": rest, "TR": rest, "NO": (Note(HAT),) * n_rows}, INSTRUMENTS, (6,))
     return frames_of(score)
@@ -199,12 +199,34 @@ def test_a_file_that_loops_as_a_whole_loops_from_its_first_row():
 
 
 def test_an_intro_is_left_out_of_the_loop():
-    """A shorter loop ends with the file and begins on the row with the rounder distance from there."""
+    """A shorter loop ends with the file and begins on a bar line."""
     frames = looping_frames()
     seconds = int(np.ceil(len(frames) / DATA_FRAME_RATE_HZ))
     song = to_song(frames, "loop", "train", metadata(seconds, np.ceil(32 * 6 / DATA_FRAME_RATE_HZ)))
     assert not isinstance(song, str)
     assert song.loop == (32, 64)
+
+
+@pytest.mark.parametrize("late", [-2, 1, 3])
+def test_a_loop_ends_on_a_bar_line(late):
+    """A file that is some rows too long or too short loops on the bar lines counted from its first row, its last notes held."""
+    frames = looping_frames(64 + late)
+    seconds = int(np.ceil(len(frames) / DATA_FRAME_RATE_HZ))
+    song = to_song(frames, "loop", "train", metadata(seconds, np.ceil(32 * 6 / DATA_FRAME_RATE_HZ)))
+    assert not isinstance(song, str)
+    assert song.loop == (32, 64)
+    assert len(song.cells) == len(song.note_delays) == len(song.boundaries) - 1 == 64
+    assert not song.cells[64 + late :].any()
+    assert set(np.diff(song.boundaries)) == {6}
+
+
+def test_a_loop_on_no_bar_line_is_none():
+    """Half a bar too much is no loop in bars of sixteen rows."""
+    frames = looping_frames(64 + 7)
+    seconds = int(np.ceil(len(frames) / DATA_FRAME_RATE_HZ))
+    song = to_song(frames, "loop", "train", metadata(seconds, np.ceil(32 * 6 / DATA_FRAME_RATE_HZ)))
+    assert not isinstance(song, str)
+    assert song.loop is None or song.loop[1] % song.bar_rows == 0
 
 
 def test_metadata_of_another_track_is_not_trusted():

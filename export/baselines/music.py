@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.prepare import Rows
-from nesasset.features import history_features
+from nesasset.features import PAST, history_features
 from nesasset.vocabulary import HEAD_ORDER, N_CELLS, ONSET_ID
 
 MAX_ROWS = 4  # how far contexts look back
@@ -33,14 +33,14 @@ class Music:
     used: Ints
     """(n_songs, 2): instruments in the pulse and in the noise palette."""
     history: Ints
-    """(n_rows, 15): features.history_features."""
+    """(n_rows, len(PAST)): features.history_features."""
 
     @staticmethod
     def of(rows: Rows, songs: Ints | None = None) -> Music:
         """Gather the given songs of a split, all if None."""
         offsets = np.asarray(rows.offsets)
         songs = np.arange(len(offsets) - 1) if songs is None else songs
-        cells, slots, history = ([np.zeros((0, width), dtype=np.int64)] for width in (4, 3, 15))
+        cells, slots, history = ([np.zeros((0, width), dtype=np.int64)] for width in (4, 3, len(PAST)))
         for song in songs:
             a, b = offsets[song], offsets[song + 1]
             cells.append(np.asarray(rows.cells[a:b]).astype(np.int64))

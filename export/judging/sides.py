@@ -14,7 +14,7 @@ import click
 import numpy as np
 
 from export.measures import Piece, cells_to_piece, score_to_piece
-from export.prepare import first_bar_row, load_rows
+from export.prepare import load_rows
 from nesasset.build.stages import Order, take
 from nesasset.compose.controls import Controls
 from nesasset.errors import NesassetError
@@ -43,7 +43,7 @@ class Item:
 def song_windows(folder: Path, bars: int) -> list[Item]:
     """Cut windows of whole bars from the songs in 16-row metre of a prepared split, two a song at most.
 
-    They are aligned to the song's bars and lie one behind the other from its loop's first bar line on.
+    They lie one behind the other from the song's first row on, from which its bars are counted.
     """
     rows = load_rows(folder)
     names = (folder / "names.txt").read_text(encoding="utf-8").split("\n")
@@ -54,8 +54,7 @@ def song_windows(folder: Path, bars: int) -> list[Item]:
         cells, slots = np.asarray(rows.cells[a:b]), np.asarray(rows.slots[a:b])
         label = LABELS[int(rows.controls[song, 0])]
         game = names[song].rsplit("_", 2)[0]  # 012_AlphaMission_01_02SYDsThemeArea
-        first = first_bar_row(rows.loops[song], BAR_ROWS)
-        for start in range(first, len(cells) - width + 1, width)[:WINDOWS_PER_SONG]:
+        for start in range(0, len(cells) - width + 1, width)[:WINDOWS_PER_SONG]:
             before = cells_to_piece(cells[:start]).sounding[-1] if start else np.full(4, REST_ID)
             instruments = np.insert(slots[start : start + width], 2, -1, axis=1)  # the triangle has none
             piece = cells_to_piece(cells[start : start + width], BAR_ROWS, instruments, before)
