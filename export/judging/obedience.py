@@ -87,14 +87,18 @@ def realised(cells: NDArray[np.int64], plan: list[BarPlan], bar_rows: int) -> li
         before = slice(here.start - asked.lag * bar_rows, here.stop - asked.lag * bar_rows)
         word = ""
         for column in range(4):
-            own = cells[here, column]
+            own, other = cells[here, column], cells[before, column]
+            # A rest cuts what rings over the bar line; where nothing rings it is the same as none.
+            quiet = (sounding[here, column] == REST_ID) & (sounding[before, column] == REST_ID)
             silent = not (own >= ONSET_ID).any() and (sounding[here, column] == REST_ID).all()
-            if silent and not (asked.letters[column] == "E" and asked.lag and (own == cells[before, column]).all()):
+            if asked.letters[column] == "E" and asked.lag and ((own == other) | quiet).all():
+                word += "E"
+            elif silent:
                 word += "S"
             elif asked.lag == 0:
                 word += "-"
             else:
-                word += likeness(cells[before, column], own, 0 if column == NOISE else asked.shift)
+                word += likeness(other, own, 0 if column == NOISE else asked.shift)
         words.append(word)
     return words
 
