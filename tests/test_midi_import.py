@@ -17,7 +17,7 @@ from pieces import jingle_score, loop_score
 from strategies import scores
 
 from nesasset.errors import FormatError
-from nesasset.formats import midi, midi_import
+from nesasset.formats import midi, midi_import, midi_phrases
 from nesasset.score import HOLD, REST, Instrument, Note, Score, Vibrato
 from nesasset.units import PITCH_RANGES, VOICES
 
@@ -330,7 +330,7 @@ def test_loop_marks_of_other_files() -> None:
         (file(TEMPO), "has no notes"),
         (file([(2**27, mido.Message("note_on", note=60))], ticks_per_beat=1), "at most 65536 sixteenths"),
         (bytes(midi_import.MAX_BYTES + 1), "at most 4194304 bytes"),
-        (file(line(*((0, 1, 60),) * (midi_import.MAX_NOTES + 1))), "at most 50000 notes to be made into a score"),
+        (file(line(*((0, 1, 60),) * (midi_phrases.MAX_NOTES + 1))), "at most 50000 notes to be made into a score"),
         (file([(0, mido.Message("control_change"))] * (midi.MAX_EVENTS + 1)), "at most 250000 events"),
     ],
 )

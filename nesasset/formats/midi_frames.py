@@ -1,6 +1,6 @@
 """Every frame of a voice as a MIDI file tells it: key, bend, volume and timbre. Reads and writes no file.
 
-Both ways meet here: midi.py writes the frames of a score as events, midi_import.py reads events back into frames, and
+Both ways meet here: midi.py writes the frames of a score as events, midi_tracks.py reads events back into frames, and
 where the two agree a score is exact.
 
 How the idioms are told, and why so:
@@ -70,7 +70,7 @@ class VoiceFrames:
 
 
 def score_frames(score: Score, voice: str, general_midi: bool = False) -> VoiceFrames:
-    """Return one voice of the first pass of a score. Inverse: midi_import.py.
+    """Return one voice of the first pass of a score. Inverse: midi_edits.py.
 
     Args:
         score: The score.
