@@ -20,7 +20,7 @@ from typing import Final
 from nesasset.errors import FormatError, ScoreError
 from nesasset.formats import midi as writer
 from nesasset.formats.midi_arrange import arrange
-from nesasset.formats.midi_edits import Part, fill, sounds_like, spans
+from nesasset.formats.midi_edits import fill, sounds_like
 from nesasset.formats.midi_notes import Midi, MidiTrack, parse
 from nesasset.formats.midi_phrases import check_number
 from nesasset.formats.midi_rows import found_grid, read_loop, row_starts
@@ -112,5 +112,4 @@ def _read_voices(midi: Midi, tracks: dict[str, MidiTrack], left_out: Counter[str
     loop = read_loop(midi, grid, starts, clock, left_out)
     if loop != grid.loop:
         grid = replace(grid, loop=loop)
-    parts = {voice: Part(spans(grid, voice, starts, n_frames), whole=not followed) for voice in VOICES}
-    return fill(grid, parts, frames, starts, louder, left_out)
+    return fill(grid, frames, louder, followed, left_out)

@@ -43,49 +43,67 @@ def phrases(
     frames: VoiceFrames,
     areas: list[tuple[int, int, bool]],
     starts: list[int],
+    lag: int,
     cells: list[Cell],
     general_midi: bool,
 ) -> list[Phrase]:
     """Return the notes of the areas, at most one a row, and put the rests between them into the cells.
 
-    What begins in a row that has its note already goes on in that note's instrument, as steps of its arpeggio.
+    What begins in a row that has its note already goes on in that note's instrument, as steps of its arpeggio. What begins
+    where no delay reaches in a voice that lags begins with the row, in silence.
+
+    Args:
+        voice: P1, P2, TR or NO.
+        frames: The file.
+        areas: First frame and end of each, and whether a cell began it that a rest may replace.
+        starts: First frame of each row without the lag, and the end.
+        lag: Frames by which the voice lags behind the rows.
+        cells: The voice's cells; rests are put in.
+        general_midi: Whether noise stands on the keys of General MIDI.
     """
+    lengths = np.diff(starts).tolist()
+    starts = [start + lag for start in starts]
     onsets = np.flatnonzero(frames.onsets)
+    sounds = frames.keys >= 0
+    last = np.maximum.accumulate(np.where(sounds, np.arange(len(sounds)), -1))
     rows = (np.searchsorted(starts, onsets, side="right") - 1).tolist()
-    begun: list[tuple[int, int, int]] = []  # first frame, end, row
+    begun: list[tuple[int, int, int, int]] = []  # first frame, first that sounds, end, row
     for first, end, replaces in areas:
         own = slice(*np.searchsorted(onsets, [first, end]).tolist())
-        chosen: list[tuple[int, int]] = []
+        chosen: list[tuple[int, int, int]] = []
         for onset, row in zip(onsets[own].tolist(), rows[own], strict=True):
-            if cells[row] is HOLD and not (chosen and chosen[-1][1] == row):
-                chosen.append((onset, row))
+            if row < 0 or cells[row] is not HOLD or (chosen and chosen[-1][2] == row):
+                continue
+            begin = onset
+            if begin > starts[row] and lag + begin - starts[row] >= lengths[row]:
+                begin = starts[row]
+            if begin == onset or (begin >= first and last[onset - 1] < begin):
+                chosen.append((begin, onset, row))
         until = chosen[0][0] if chosen else end
         if replaces and first < until:
             _rest(cells, starts, first, until)
-        ends = [*(onset for onset, _ in chosen[1:]), end][: len(chosen)]
-        begun += [(onset, stop, row) for (onset, row), stop in zip(chosen, ends, strict=True)]
+        ends = [*(begin for begin, _, _ in chosen[1:]), end][: len(chosen)]
+        begun += [(begin, onset, stop, row) for (begin, onset, row), stop in zip(chosen, ends, strict=True)]
     if not begun:
         return []
-    numbers, states = _states(voice, frames, [(first, end) for first, end, _ in begun], general_midi)
-    sounds = frames.keys >= 0
-    last = np.maximum.accumulate(np.where(sounds, np.arange(len(sounds)), -1))
-    taken = {row for _, _, row in begun}
+    numbers, states = _states(voice, frames, begun, general_midi)
+    taken = {row for *_, row in begun}
     found = []
-    for (first, end, row), pitch in zip(begun, numbers, strict=True):
-        silent = int(last[end - 1]) + 1
-        shown = states[2 * first : 2 * silent]
+    for (first, onset, end, row), pitch in zip(begun, numbers, strict=True):
+        silent_from = int(last[end - 1]) + 1
+        shown = states[2 * first : 2 * silent_from]
         # The last row may reach beyond the end of the file.
         following = end if end < len(sounds) else starts[-1]
-        if silent < following:  # a rest where a row begins then, else an envelope that ends
-            at = bisect_left(starts, silent)
-            on_time = at < len(cells) and starts[at] == silent and cells[at] is HOLD and at not in taken
+        if silent_from < following:  # a rest where a row begins then, else an envelope that ends
+            at = bisect_left(starts, silent_from)
+            on_time = at < len(cells) and starts[at] == silent_from and cells[at] is HOLD and at not in taken
             if on_time:
                 cells[at] = REST
-            elif silent - first < MAX_ENVELOPE_FRAMES:
+            elif silent_from - first < MAX_ENVELOPE_FRAMES:
                 shown += bytes([shown[-2] & 0x0F, shown[-1]])
             elif at not in taken:
-                _rest(cells, starts, silent, following)
-        mode = int(frames.timbres[first]) if voice == "NO" else 0
+                _rest(cells, starts, silent_from, following)
+        mode = int(frames.timbres[onset]) if voice == "NO" else 0
         found.append(Phrase(row, first - starts[row], pitch, mode, shown))
     return found
 
@@ -98,9 +116,12 @@ def _rest(cells: list[Cell], starts: list[int], first: int, end: int) -> None:
 
 
 def _states(
-    voice: str, frames: VoiceFrames, spans: list[tuple[int, int]], general_midi: bool
+    voice: str, frames: VoiceFrames, begun: list[tuple[int, int, int, int]], general_midi: bool
 ) -> tuple[list[int], bytes]:
-    """Return the pitch (of the noise the period) of each span, and all frames as `Phrase.states` has them."""
+    """Return the pitch (of the noise the period) of each note, and all frames as `Phrase.states` has them.
+
+    The notes are given as in `phrases`: first frame, first that sounds, end, row.
+    """
     sounds = frames.keys >= 0
     if voice == "NO":
         table = [
@@ -116,14 +137,16 @@ def _states(
     # Silence goes on as what sounded before it, so that it needs no entries of its own.
     before = np.maximum.accumulate(np.where(sounds, np.arange(len(sounds)), 0))
     heights, timbres = heights[before], frames.timbres[before].astype(np.int64)
-    firsts = np.array([first for first, _ in spans])
-    numbers = heights[firsts]
+    for first, onset, _, _ in begun:
+        if first < onset:
+            heights[first:onset], timbres[first:onset] = heights[onset], timbres[onset]
+    numbers = heights[[onset for _, onset, _, _ in begun]]
     if voice == "NO":
         timbres = timbres * 0
     else:
         numbers = np.clip(numbers, *PITCH_RANGES[voice])
     own = np.zeros(len(sounds), dtype=np.int64)
-    for (first, end), number in zip(spans, numbers.tolist(), strict=True):
+    for (first, _, end, _), number in zip(begun, numbers.tolist(), strict=True):
         own[first:end] = number
     states = np.empty((len(sounds), 2), dtype=np.uint8)
     states[:, 0] = np.where(sounds, frames.volumes, 0).astype(np.int64) << 4 | timbres
