@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import Phase, assume, example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from idiom_strategies import idiom_scores, one_note
 from midi_player import frame_ticks, open_file, play, to_bytes
@@ -17,8 +17,8 @@ from pieces import jingle_score, loop_score
 from strategies import scores
 
 from nesasset.errors import FormatError
-from nesasset.formats import midi, midi_import
-from nesasset.score import HOLD, REST, Instrument, Note, Score, Vibrato
+from nesasset.formats import midi, midi_import, midi_phrases
+from nesasset.score import HOLD, REST, Cell, Instrument, Note, Score, Vibrato
 from nesasset.units import PITCH_RANGES, VOICES
 
 mido = pytest.importorskip("mido")
@@ -47,11 +47,19 @@ def awkward() -> Score:
     return Score(voices, instruments, (6, 3), 5, 3, (1, 7), delays, "p1", "cave\n", provenance)
 
 
+def high_slide() -> Score:
+    """Return a note that slides down from two octaves beyond the highest key that MIDI has."""
+    silent = (REST,) * 2
+    voices = {"P1": silent, "P2": silent, "TR": (Note(0, 94), Note(0, 39, slide=12)), "NO": silent}
+    return Score(voices, (Instrument("triangle", arpeggio=(45,)),))
+
+
 @given(idiom_scores(provenance=True), st.booleans())
 @settings(max_examples=40, deadline=None)
 @example(score=awkward(), general_midi=False)
 @example(score=awkward(), general_midi=True)
 @example(score=Score(dict.fromkeys(VOICES, (REST, HOLD)), ()), general_midi=False)
+@example(score=high_slide(), general_midi=False)
 def test_out_and_back(score: Score, general_midi: bool) -> None:
     """Every score comes back whole from its file, in both forms, and nothing is reported."""
     assert midi_import.loads(midi.encode(score, general_midi)) == (score, ())
@@ -86,9 +94,19 @@ def changed(data: bytes, track: int, index: int, how: str) -> bytes | None:
     return to_bytes(edited)
 
 
-@pytest.mark.xfail(reason="known gap: a note whose envelope falls silent and comes back, and one part deleted", strict=False)
+HIGHEST_CENTS = {"P1": 12_684, "P2": 12_684, "TR": 13_386, "NO": 12_700}
+"""Above MIDI pitch 0: timer period 8 of a pulse and 2 of the triangle, the shortest that are played; of noise, any key."""
+
+
+def pulsing() -> Score:
+    """Return noise that lags, and falls silent and comes back within each note: several MIDI notes."""
+    voices = {**dict.fromkeys(VOICES, (REST,) * 6), "NO": (Note(0), HOLD, HOLD, Note(0), HOLD, REST)}
+    return Score(voices, (Instrument("noise", (0, 1, 0, 1), period=5),), (4,), delays={"NO": 3})
+
+
 @given(idiom_scores(), st.integers(1, 4), st.integers(0, 1000), st.sampled_from(("raise", "delete", "shorten")))
-@settings(max_examples=30, deadline=None, derandomize=True, phases=(Phase.generate,))
+@settings(max_examples=40, deadline=None)
+@example(score=pulsing(), track=4, index=1, how="delete")
 def test_a_changed_note_is_heard_and_the_rest_stays(score: Score, track: int, index: int, how: str) -> None:
     """What was done to one note is heard; other voices, instruments and all that notes do not say are as they were."""
     data = midi.encode(score)
@@ -109,7 +127,91 @@ def test_a_changed_note_is_heard_and_the_rest_stays(score: Score, track: int, in
         if wanted is not None and heard is not None:
             assert (heard.velocity, heard.timbre) == (wanted.velocity, wanted.timbre)
             off = abs(100 * (heard.key - wanted.key) + heard.cents - wanted.cents)
-            assert off <= (51 if rough else 1) or wanted.key > 108
+            assert off <= (51 if rough else 1) or 100 * wanted.key + wanted.cents > HIGHEST_CENTS[VOICES[track - 1]]
+
+
+def test_a_part_of_a_note_is_silenced() -> None:
+    """Of a note that falls silent and comes back the second part is deleted: it alone gets an instrument of its own."""
+    score = pulsing()
+    again, left_out = midi_import.loads(changed(midi.encode(score), 4, 1, "delete") or b"")
+    assert again.voices["NO"] == (Note(1), *score.voices["NO"][1:])
+    assert again.instruments == (*score.instruments, replace(score.instruments[0], volume=(0, 1, 0)))
+    assert (again.delays, left_out) == (score.delays, ())
+
+
+def test_a_step_of_an_arpeggio_is_raised() -> None:
+    """One step of a chord is raised: the rest of it, its vibrato and its loop stay."""
+    chord = Instrument("pulse", (9, 7), arpeggio=(0, 4, 7), arpeggio_loop=0, vibrato=Vibrato(0, 8, 40), name="chord")
+    score = one_note(chord, 60, 8)
+    again, left_out = midi_import.loads(changed(midi.encode(score), 1, 4, "raise") or b"")
+    steps = (0, 4, 7, 0, 5, 7, 0, 4, 7, 0, 4)
+    assert again.instruments == (chord, replace(chord, arpeggio=steps, arpeggio_loop=8))
+    assert again.voices["P1"] == (Note(1, 60), *score.voices["P1"][1:])
+    assert left_out == ()
+
+
+def test_a_volume_that_was_drawn_is_the_notes_own() -> None:
+    """Another velocity is the first volume of an instrument that is else as it was; the note's own volume becomes full."""
+    score = one_note(Instrument("pulse", (12, 8, 4), duties=(1, 2)), 60, 8, volume=8)
+    edited = open_file(midi.encode(score))
+    next(message for message in edited.tracks[1] if message.type == "note_on").velocity = 11
+    again, left_out = midi_import.loads(to_bytes(edited))
+    assert again.voices["P1"][0] == Note(1, 60)
+    assert again.instruments[1] == replace(score.instruments[0], volume=(11, 4, 2))
+    assert left_out == ()
+
+
+@pytest.mark.parametrize(
+    ("frames", "after"), [(6, (REST, REST, HOLD)), (18, (HOLD, HOLD, REST)), (24, (HOLD, HOLD, HOLD))]
+)
+def test_a_note_that_was_made_longer_or_shorter_ends_with_a_rest(frames: int, after: tuple[Cell, ...]) -> None:
+    """A note of two rows that now ends with another row keeps its instrument, and a rest stands where it ends."""
+    cells = (Note(0, 60), HOLD, REST, HOLD)
+    score = Score({**dict.fromkeys(VOICES, (REST,) * 4), "P1": cells}, (Instrument("pulse", (12, 8, 4), name="lead"),))
+    edited = open_file(midi.encode(score))
+    ticks, messages = frame_ticks(edited), edited.tracks[1]
+    at = next(place for place, message in enumerate(messages) if message.type == "note_off")
+    messages[at].time += (frames - 12) * ticks
+    for message in messages[at + 1 :]:
+        message.time = 0
+    again, left_out = midi_import.loads(to_bytes(edited))
+    assert again == replace(score, voices={**score.voices, "P1": (Note(0, 60), *after)})
+    assert left_out == ()
+
+
+def test_what_a_slide_comes_from_stays() -> None:
+    """A note that was deleted is silent, and one that was raised is raised by its instrument, if the next one slides from it."""
+    voice = (Note(0, 60), HOLD, Note(0, 72, slide=6), HOLD)
+    score = Score({**dict.fromkeys(VOICES, (REST,) * 4), "TR": voice}, (Instrument("triangle"),))
+    deleted = midi_import.loads(changed(midi.encode(score), 3, 0, "delete") or b"")
+    assert deleted == (replace(score, voices={**score.voices, "TR": (Note(0, 60, volume=0), *voice[1:])}), ())
+    raised, left_out = midi_import.loads(changed(midi.encode(score), 3, 0, "raise") or b"")
+    assert raised.voices["TR"] == (Note(1, 60), *voice[1:])
+    assert raised.instruments[1] == replace(score.instruments[0], arpeggio=(1,))
+    assert left_out == ()
+
+
+@pytest.mark.parametrize("first", [2, 4, 7])
+def test_a_voice_that_lags_keeps_its_lag(first: int) -> None:
+    """A note is added to a voice with a lag, where a delay reaches and where none does: it stands in its row."""
+    rows = (Note(0, 60), REST, REST, REST, Note(0, 62), HOLD)
+    delays = {"P2": 2}
+    score = Score({**dict.fromkeys(VOICES, (REST,) * 6), "P2": rows}, (Instrument("pulse", (9,)),), (6,), delays=delays)
+    edited = open_file(midi.encode(score))
+    ticks, messages = frame_ticks(edited), edited.tracks[2]
+    at = next(place for place, message in enumerate(messages) if message.type == "note_off")
+    added = [
+        mido.Message("note_on", channel=1, note=70, velocity=5, time=(6 + first) * ticks),
+        mido.Message("note_off", channel=1, note=70, time=4 * ticks),
+    ]
+    messages[at + 1].time -= (10 + first) * ticks
+    messages[at + 1 : at + 1] = added
+    data = to_bytes(edited)
+    again, left_out = midi_import.loads(data)
+    assert play(midi.encode(again), 2) == play(data, 2)
+    assert (again.delays, left_out) == (delays, ())
+    notes = [row for row, cell in enumerate(again.voices["P2"]) if isinstance(cell, Note)]
+    assert notes == [0, 2 + first // 6, 4]
 
 
 @pytest.mark.parametrize("track", [1, 2, 3])
@@ -330,7 +432,7 @@ def test_loop_marks_of_other_files() -> None:
         (file(TEMPO), "has no notes"),
         (file([(2**27, mido.Message("note_on", note=60))], ticks_per_beat=1), "at most 65536 sixteenths"),
         (bytes(midi_import.MAX_BYTES + 1), "at most 4194304 bytes"),
-        (file(line(*((0, 1, 60),) * (midi_import.MAX_NOTES + 1))), "at most 50000 notes to be made into a score"),
+        (file(line(*((0, 1, 60),) * (midi_phrases.MAX_NOTES + 1))), "at most 50000 notes to be made into a score"),
         (file([(0, mido.Message("control_change"))] * (midi.MAX_EVENTS + 1)), "at most 250000 events"),
     ],
 )

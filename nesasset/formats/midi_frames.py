@@ -1,6 +1,6 @@
 """Every frame of a voice as a MIDI file tells it: key, bend, volume and timbre. Reads and writes no file.
 
-Both ways meet here: midi.py writes the frames of a score as events, midi_import.py reads events back into frames, and
+Both ways meet here: midi.py writes the frames of a score as events, midi_tracks.py reads events back into frames, and
 where the two agree a score is exact.
 
 How the idioms are told, and why so:
@@ -33,7 +33,7 @@ from nesasset.units import CPU_CLOCK_HZ, MAX_VOLUME, NOISE_PERIODS, PITCH_RANGES
 MAX_BEND: Final = 24  # semitones
 # General MIDI percussion: closed hi-hat, open hi-hat, snare, low tom, bass drum, by noise period index.
 PERCUSSION: Final = (42,) * 4 + (46,) * 3 + (38,) * 4 + (45,) * 3 + (36,) * 2
-_HIGHEST_KEY: Final = 127
+HIGHEST_KEY: Final = 127
 _SCALED: Final = np.array(
     [[scale_volume(volume, level) for volume in range(MAX_VOLUME + 1)] for level in range(MAX_VOLUME + 1)],
     dtype=np.int8,
@@ -65,12 +65,15 @@ class VoiceFrames:
 
     def cut(self, n_frames: int) -> VoiceFrames:
         """Return the first frames."""
-        here = slice(0, n_frames)
+        return self.part(slice(0, n_frames))
+
+    def part(self, here: slice | NDArray[np.int64]) -> VoiceFrames:
+        """Return some of the frames."""
         return VoiceFrames(self.keys[here], self.bends[here], self.volumes[here], self.timbres[here], self.onsets[here])
 
 
 def score_frames(score: Score, voice: str, general_midi: bool = False) -> VoiceFrames:
-    """Return one voice of the first pass of a score. Inverse: midi_import.py.
+    """Return one voice of the first pass of a score. Inverse: midi_edits.py.
 
     Args:
         score: The score.
@@ -204,7 +207,7 @@ def _keys(
         gone = (2 * way * age + slide) // np.maximum(2 * slide, 1)
         meant = np.where(age < slide, meant - way + gone, meant)
     meant = meant + 100 * arpeggio
-    lowest, highest = PITCH_RANGES["TR" if kind == "triangle" else "P1"][0], _HIGHEST_KEY
+    lowest, highest = PITCH_RANGES["TR" if kind == "triangle" else "P1"][0], HIGHEST_KEY
     cents = _period_cents(kind)
     playable = period_table(kind)
     heard = np.clip(meant, cents[MAX_PERIOD], cents[int(playable[-1])])
@@ -219,7 +222,8 @@ def _keys(
     left = heard - 100 * keys
     # Towards zero, so that two octaves are bridged only where a bend does not reach.
     octaves = np.sign(left) * (np.abs(left) // (100 * MAX_BEND))
-    return keys + MAX_BEND * octaves, left - 100 * MAX_BEND * octaves
+    bridged = np.minimum(keys + MAX_BEND * octaves, highest)
+    return bridged, heard - 100 * bridged
 
 
 def _swing(used: list[Instrument], player: NDArray[np.int32], age: NDArray[np.int32]) -> NDArray[np.int64] | None:

@@ -79,10 +79,7 @@ def save(
         AudioError: As `encode`.
         OutputError: The file cannot be written.
     """
-    stream = sound_stream.of(sound) if isinstance(sound, Audio) else sound
-    with writing(stream, path, tags, quality) as write:
-        for block in stream.blocks():
-            write(block)
+    sound_stream.write_out(sound, lambda stream: writing(stream, path, tags, quality))
 
 
 def writing(

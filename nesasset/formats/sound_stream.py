@@ -151,6 +151,14 @@ def sum_blocks(parts: Sequence[Block]) -> Block:
 # Files.
 
 
+def write_out(sound: Audio | SoundStream, writing: Callable[[SoundStream], AbstractContextManager[Write]]) -> None:
+    """Write a whole sound with a format's `writing`; a stream is made and written block by block."""
+    stream = of(sound) if isinstance(sound, Audio) else sound
+    with writing(stream) as write:
+        for block in stream.blocks():
+            write(block)
+
+
 @contextmanager
 def written(
     path: str | os.PathLike[str], encoder: Callable[[BinaryIO], AbstractContextManager[Write]]

@@ -62,10 +62,7 @@ def save(sound: Audio | SoundStream, path: str | os.PathLike[str], tags: Mapping
         AudioError: A tag cannot be a tag.
         OutputError: The file cannot be written, or the sound is too long for a WAV.
     """
-    stream = sound_stream.of(sound) if isinstance(sound, Audio) else sound
-    with writing(stream, path, tags) as write:
-        for block in stream.blocks():
-            write(block)
+    sound_stream.write_out(sound, lambda stream: writing(stream, path, tags))
 
 
 def writing(
