@@ -286,6 +286,14 @@ def test_an_echo_does_not_count():
     assert obedience([echoed])["rates"]["S"] == 1
 
 
+def test_a_rest_that_cuts_nothing_is_no_difference():
+    """A copy whose predecessor has fallen silent sounds as its reference, whose first rest ended a note; a longer note does not."""
+    forms = ["0 NNSS", "0 NNSS", "1 EESS"]
+    voices = {"P1": "CGCE" + "-.E-" + "-.E-", "P2": "CGCE" + "-.E-" + "..E."}
+    table = obedience([form_score(forms, voices)])["table"]
+    assert table["E"] == {"E": 1, "N": 1}
+
+
 def test_the_form_that_is_mined_is_kept():
     """A song obeys the plan that export.plans finds in it, the definitions are the same."""
     rng = np.random.default_rng(5)
