@@ -232,7 +232,7 @@ def make_sidecar(
         "edges": edges,
         "pulse_shapes": pulse_shapes.tolist(),
         "noise_shapes": noise_shapes.tolist(),
-        "sampling": {"candidates": 2, "note_temperature": 0.92, "slot_temperature": 0.85, "min_p": 0.02},
+        "sampling": {"candidates": 2, "note_temperature": 1.0, "slot_temperature": 0.85, "min_p": 0.015},
         "training": training,
         "parity": None,  # export.verify --publish fills it in
     }
