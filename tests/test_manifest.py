@@ -164,7 +164,7 @@ def test_the_nearest_manifest_is_found(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path / "a/b")
     assert project.find(None).resolve() == tmp_path / "nesasset.toml"
     (tmp_path / "nesasset.toml").unlink()
-    with pytest.raises(ManifestError, match="no manifest: there is no nesasset.toml here or in a folder above; nesasset init writes one"):
+    with pytest.raises(ManifestError, match=r"no manifest: there is no nesasset.toml here or in a folder above; nesasset init writes one"):
         project.find(None)
 
 
