@@ -375,7 +375,7 @@ def test_sprites_hold_every_part(game: Path, name: str, tmp_path: Path, cache: P
         parts = {key: (entry["start"], entry["end"] - entry["start"], entry["loop"]) for key, entry in document["spritemap"].items()}
     else:
         parts = {key: (entry[0] / 1000, entry[1] / 1000, len(entry) > 2) for key, entry in document["sprite"].items()}
-    start, length = expected().loop
+    start, _ = expected().loop
     sounds = {"old_cave_intro": expected().samples[:start], "old_cave": expected().samples[start:], "boss": expected("boss").samples, "victory": expected("victory").samples}
     assert {key: entry[2] for key, entry in parts.items()} == {"old_cave_intro": False, "old_cave": True, "boss": True, "victory": False}
     for key, (at, span, _) in parts.items():
@@ -440,7 +440,7 @@ def test_loudness_is_matched(tmp_path: Path, cache: Path) -> None:
         loud = json.loads((tmp_path / f"music/{name}.track.json").read_bytes())["loudness"]
         assert abs(loud["lufs"] + 23) <= 0.3
         assert loud["true_peak_dbtp"] <= -1
-    with pytest.raises(QualityError, match="track .* has .* LUFS where -8 are asked for"):
+    with pytest.raises(QualityError, match=r"track .* has .* LUFS where -8 are asked for"):
         build(tmp_path / "loud", TRACKS + "[quality]\nloudness = -8\ntolerance = 0.3\n", cache)
 
 
