@@ -17,7 +17,7 @@ from pathlib import Path
 import pieces
 import pytest
 
-from nesasset.build import builder, plan, project, studio, workers
+from nesasset.build import builder, plan, project, studio, workers, writer
 from nesasset.build.builder import Settings
 from nesasset.build.cache import Cache
 from nesasset.build.order import ATTEMPTS, Order, seeds
@@ -247,15 +247,16 @@ def test_a_full_disk_changes_no_track_by_half(built: Path, tmp_path: Path, monke
     old = {f"{name}{suffix}": b"old" for name in ("town", "boss") for suffix in SUFFIXES}
     for name, content in old.items():
         (folder / "pack" / name).write_bytes(content)
-    real, calls = os.fsync, []
+    real, calls = writer._put, []
 
-    def full_at_the_ninth(file: int) -> None:
-        calls.append(file)
+    def full_at_the_ninth(path: Path, content: bytes, durable: bool) -> None:
+        calls.append(path)
         if len(calls) >= 9:  # six files of the first track, with its score, and two of the second
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(file)
+            with files.telling(path):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(path, content, durable)
 
-    monkeypatch.setattr(files.os, "fsync", full_at_the_ninth)
+    monkeypatch.setattr(writer, "_put", full_at_the_ninth)
     with pytest.raises(OutputError, match="the disk is full"):
         build(folder)
     found = contents(folder / "pack")
@@ -335,8 +336,8 @@ def test_ctrl_c_while_files_are_moved_waits(tmp_path: Path, monkeypatch) -> None
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(os, "replace", interrupting)
-    with pytest.raises(KeyboardInterrupt), Writer() as writer:
-        writer.commit({(tmp_path, "a"): b"1", (tmp_path, "b"): b"2", (tmp_path, "c"): b"3"})
+    with pytest.raises(KeyboardInterrupt), Writer() as writing:
+        writing.commit({(tmp_path, "a"): b"1", (tmp_path, "b"): b"2", (tmp_path, "c"): b"3"})
     assert contents(tmp_path) == {"a": b"1", "b": b"2", "c": b"3"}
 
 

@@ -220,9 +220,10 @@ class _Build:
         digest = keys.bytes_digest(data)
         order = track.order
         contents: dict[tuple[Path, str], bytes] = {}
+        path = self.project.score_path(order.id)
+        score = (path.parent, path.name)
         if track.action != KEEP:
-            path = self.project.score_path(order.id)
-            contents[path.parent, path.name] = data
+            contents[score] = data
         exports = {name: files for name, files in (before.exports if before else {}).items() if name in self._engines(order.id)}
         for target in self.project.targets:
             if target.engine.name in made.files:
@@ -236,7 +237,7 @@ class _Build:
         pinned = Pinned(wishes, order.title, digest, bool(made.facts["edited"]), int(made.facts["driver"]), str(made.facts["pcm_sha256"]), exports)
         if self.settings.mode == LOCKED and before is not None:
             self._refuse_other_files(order.id, before, pinned)
-        self.writer.commit(contents)
+        self.writer.commit(contents, durable={score})
         return pinned
 
     def _engines(self, track_id: str) -> set[str]:
@@ -338,7 +339,8 @@ class _Build:
             return
         self.result.lock = after
         path = self.project.lock_path
-        self.writer.commit({(path.parent, path.name): lock.dumps(after).encode()})
+        place = (path.parent, path.name)
+        self.writer.commit({place: lock.dumps(after).encode()}, durable={place})
 
 
 def shown_from(root: Path, folder: Path) -> str:

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -61,17 +61,17 @@ class Writer:
             raise OutputError(f"cannot write to the folder {_shown(folder)}: {error.strerror or error}") from error
         self._staging[folder] = place
 
-    def commit(self, contents: Mapping[tuple[Path, str], bytes]) -> None:
+    def commit(self, contents: Mapping[tuple[Path, str], bytes], durable: Collection[tuple[Path, str]] = ()) -> None:
         """Write files so that all of them change or none: everything that can fail happens before the first is moved.
 
         Args:
             contents: What each file is to hold, by folder and path within it.
+            durable: Files that must outlive a power cut from now on. The others can be made again, and whether they are
+                whole their hashes tell; waiting for the disk would take longer than making them.
 
         Raises:
             OutputError: A file cannot be written; all are as they were.
         """
-        from nesasset.formats.files import write_bytes
-
         changed = [(folder, path) for (folder, path), content in contents.items() if not _holds(folder / path, content)]
         for folder, path in changed:
             self.prepare(folder)
@@ -80,7 +80,7 @@ class Writer:
             target = folder / path
             if target.is_dir():
                 raise OutputError(f"cannot write {_shown(target)}: it is a folder; move it away")
-            write_bytes(self._staging[folder] / path, contents[folder, path])
+            _put(self._staging[folder] / path, contents[folder, path], (folder, path) in durable)
         with interrupts_deferred():
             for folder, path in changed:
                 try:
@@ -88,6 +88,16 @@ class Writer:
                 except OSError as error:
                     raise OutputError(f"cannot replace {_shown(folder / path)}: {error.strerror or error}") from error
                 self.written.append(folder / path)
+
+
+def _put(path: Path, content: bytes, durable: bool) -> None:
+    from nesasset.formats import files
+
+    if durable:
+        files.write_bytes(path, content)
+        return
+    with files.telling(path):
+        path.write_bytes(content)
 
 
 def _holds(path: Path, content: bytes) -> bool:
