@@ -17,7 +17,7 @@ from pathlib import Path
 import pieces
 import pytest
 
-from nesasset.build import builder, plan, project, studio, workers, writer
+from nesasset.build import builder, lock, plan, project, studio, workers, writer
 from nesasset.build.builder import Settings
 from nesasset.build.cache import Cache
 from nesasset.build.order import ATTEMPTS, Order, seeds
@@ -523,6 +523,15 @@ def test_a_damaged_lock_is_one_sentence(fresh_game: Path, text: str) -> None:
     with pytest.raises(LockError, match=r"nesasset.lock is damaged .*restore it") as caught:
         build(fresh_game)
     assert "\n" not in str(caught.value)
+
+
+def test_a_lock_comes_back_as_it_was(built_game: Path) -> None:
+    """Writing and reading a lock loses nothing, and its text is the same each time."""
+    path = built_game / "nesasset.lock"
+    found = lock.load(path)
+    assert lock.loads(lock.dumps(found)) == found
+    assert lock.dumps(found) == path.read_text(encoding="utf-8")
+    assert found.tracks["boss"].wishes == {"theme": "boss", "seed": 4, "controls": {"bars": 2, "tempo_bpm": 180.0}}
 
 
 # Edits.

@@ -14,7 +14,9 @@ import pytest
 from nesasset.driver import _VERSIONS, drive
 from nesasset.errors import ScoreError
 from nesasset.formats import register_text, score_json
+from nesasset.render import render
 from nesasset.score import DRIVERS, Score
+from nesasset.units import SYNTH_VERSION
 
 DOCUMENT = Path(__file__).parent.parent / "docs/score-format.md"
 
@@ -51,6 +53,17 @@ def test_a_version_writes_what_it_always_wrote(version: int, name: str) -> None:
     """The registers of a score are those of the day on which its driver came out."""
     text = register_text.dumps(drive(replace(SCORES[name](), driver=version)))
     assert hashlib.sha256(text.encode()).hexdigest() == FROZEN[version][name]
+
+
+# SHA-256 of the 16-bit samples at 44.1 kHz, by version of the synth: a pinned score that sounds otherwise is a new version.
+SOUND = {1: {"intro": "5e8f1c6d6f570af13ef92e3f86654635f8f780b100dda4d4ce4de4ac3a0e28ec", "jingle": "5a9fe97f73be9c14227f0118be3331e29ace66efeca0dc1530b5b46f2f05999a", "document": "1160749d0c50d04b3c04db77514db96ff882f96e303ad2e88436ccade16d805d"}}
+
+
+@pytest.mark.parametrize("name", SOUND[1])
+def test_the_synth_has_its_version(name: str) -> None:
+    """What a score sounds like belongs to the synth's version, which locks and reports speak of."""
+    samples = render(drive(SCORES[name]())).samples
+    assert hashlib.sha256(samples.astype("<i2").tobytes()).hexdigest() == SOUND[SYNTH_VERSION][name]
 
 
 def test_a_score_keeps_its_driver() -> None:

@@ -124,6 +124,14 @@ def test_ids_become_names(word: str) -> None:
 # Tags: RPG Maker, pygame and everything on SDL_mixer.
 
 
+def test_pymusiclooper_reads_the_tags(game: Path) -> None:
+    """A program that plays loops by their tags finds ours."""
+    looper = pytest.importorskip("pymusiclooper.core", reason="pymusiclooper is not installed")
+    start, length = expected().loop
+    found = looper.MusicLooper(str(game / "plain/old-cave.ogg")).read_tags("LOOPSTART", "LOOPLENGTH")
+    assert tuple(map(int, found)) == (start, start + length)
+
+
 def rpg_maker_reads(data: bytes) -> dict[str, int]:
     """Imitate the engine: from each LOOP to the next zero byte is text, and digits after the name are the number."""
     found = {}

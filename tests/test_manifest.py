@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -392,6 +393,24 @@ def test_init_writes_one_manifest_and_never_over_another(run, tmp_path: Path, mo
     code, _, errors = run("init")
     assert (code, errors) == (1, "nesasset: nesasset.toml is there already and is not overwritten: edit it, or name another file with -o\n")
     assert (tmp_path / "nesasset.toml").read_bytes() == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a terminal is made of a pseudo-terminal here")
+def test_init_asks_three_questions_on_a_terminal(tmp_path: Path) -> None:
+    """A person presses Enter three times and has a manifest for the engine that the files tell."""
+    import pty
+
+    (tmp_path / "main.lua").write_text("love.graphics")
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    program = subprocess.Popen([sys.executable, "-m", "nesasset", "init"], cwd=tmp_path, stdin=theirs, stdout=subprocess.PIPE, text=True, env=environment)
+    os.write(ours, b"\n\n\n")
+    output, _ = program.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert program.returncode == 0
+    assert [question in output for question in ("Engine (main.lua tells) [love]", "Name of the game", "Themes, one track each")] == [True] * 3
+    assert list(project.load(tmp_path / "nesasset.toml").orders) == list(start.DEFAULT_THEMES)
 
 
 @pytest.mark.parametrize(
