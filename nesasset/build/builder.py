@@ -103,7 +103,7 @@ def build(project: Project, settings: Settings | None = None, events: Events | N
     begun = time.perf_counter()
     with alone(project.root, events.waiting):
         sweep({project.root, project.scores, *(target.folder for target in project.targets)})
-        todo = plan.make(project, settings.mode == FROZEN, settings.recompose)
+        todo = plan.make(project, settings.mode == FROZEN, settings.recompose, settings.cache)
         if settings.mode != FREE:
             _refuse_changes(todo, settings)
         events.planned(todo)
@@ -238,6 +238,9 @@ class _Build:
         if self.settings.mode == LOCKED and before is not None:
             self._refuse_other_files(order.id, before, pinned)
         self.writer.commit(contents, durable={score})
+        if before is not None:
+            for name, files in exports.items():
+                self._remember(before.exports.get(name), files)
         return pinned
 
     def _engines(self, track_id: str) -> set[str]:
@@ -250,6 +253,14 @@ class _Build:
             what = "files"
         if what:
             raise LockError(f"--locked forbids what would have to change: the {what} of {track_id} are not those in the lock. Build without --locked and commit the lock")
+
+    def _remember(self, was: Files | None, now: Files) -> None:
+        """Note in the cache what was written in the place of files that a lock, which stays as it is, has otherwise."""
+        if self.settings.mode == FREE or self.settings.cache is None or was is None:
+            return
+        for path, (sha256, _) in now.files.items():
+            if path in was.files and was.files[path][0] != sha256:
+                self.settings.cache.put(plan.WRITTEN, plan.written_key(path, was.files[path][0]), sha256.encode())
 
     def _write_around(self, pinned: Mapping[str, Pinned], make: Make, failed: bool) -> dict[str, Files]:
         """Write the files that belong to no single track, and return what the lock says of them."""
@@ -269,6 +280,7 @@ class _Build:
             contents = {(target.folder, path): content for path, content in texts.items()}
             self.writer.commit(contents)
             listed = {path: self._listed(target, path, content) for path, content in texts.items()}
+            self._remember(around.get(name), Files({}, listed))
             around[name] = Files(plan.around_made_from(self.project, target, digests), listed)
         return around
 

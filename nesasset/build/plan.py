@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from nesasset.build import keys, lock
+from nesasset.build.cache import Cache
 from nesasset.build.lock import Files, Lock, Pinned
 from nesasset.build.order import Order, seeds
 from nesasset.build.project import Project, Target
@@ -21,7 +22,7 @@ from nesasset.formats.files import read_bytes
 from nesasset.units import SYNTH_VERSION
 
 KEEP, COMPOSE, RETITLE = "keep", "compose", "retitle"
-MAX_FILE_BYTES: Final = 1 << 30
+WRITTEN: Final = "written"  # the cache's name for files of locked builds whose encoders are not the lock's
 _NAMES: Final = {"tempo_bpm": "tempo", "intro_bars": "intro"}  # as the manifest calls them
 
 
@@ -87,13 +88,14 @@ def lock_name() -> str:
     return LOCK_NAME
 
 
-def make(project: Project, frozen: bool = False, recompose: Sequence[str] = ()) -> Plan:
+def make(project: Project, frozen: bool = False, recompose: Sequence[str] = (), cache: Cache | None = None) -> Plan:
     """Return what a build of a project has to do.
 
     Args:
         project: What is asked for.
         frozen: Take every score as it is, whatever the manifest asks of the composer.
         recompose: Ids of tracks whose scores are to be composed anew, even if a person has worked on them.
+        cache: Knows files that a locked build wrote with other encoders than the lock's.
 
     Raises:
         LockError: The lock is damaged, or an edited score is gone.
@@ -104,10 +106,10 @@ def make(project: Project, frozen: bool = False, recompose: Sequence[str] = ()) 
     tracks: dict[str, TrackPlan] = {}
     for track_id in project.orders:
         plan = _score_plan(project, project.orders[track_id], known.tracks.get(track_id), frozen, track_id in recompose)
-        tracks[track_id] = replace(plan, stale=_stale(project, plan, known.tracks.get(track_id)))
+        tracks[track_id] = replace(plan, stale=_stale(project, plan, known.tracks.get(track_id), cache))
     around = {}
     for target in project.targets:
-        reasons = _around(project, target, tracks, known)
+        reasons = _around(project, target, tracks, known, cache)
         if reasons:
             around[target.engine.name] = reasons
     gone = [f"{track_id} is no longer asked for; its files stay" for track_id in known.tracks if track_id not in project.orders]
@@ -201,7 +203,7 @@ _WHY: Final = {
 }
 
 
-def _stale(project: Project, plan: TrackPlan, pinned: Pinned | None) -> dict[str, tuple[str, ...]]:
+def _stale(project: Project, plan: TrackPlan, pinned: Pinned | None, cache: Cache | None) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for target in project.targets:
         if not target.wants(plan.order.id):
@@ -210,7 +212,7 @@ def _stale(project: Project, plan: TrackPlan, pinned: Pinned | None) -> dict[str
             found[target.engine.name] = plan.reasons
             continue
         was = None if pinned is None else pinned.exports.get(target.engine.name)
-        reasons = _file_reasons(target, was, made_from(project, target, plan.order, plan.score_sha256))
+        reasons = _file_reasons(target, was, made_from(project, target, plan.order, plan.score_sha256), cache)
         if pinned is not None and plan.score_sha256 != pinned.score_sha256 and plan.edited:
             reasons = ["somebody has worked on its score", *[reason for reason in reasons if reason != _WHY["score"]]]
         if reasons:
@@ -218,7 +220,7 @@ def _stale(project: Project, plan: TrackPlan, pinned: Pinned | None) -> dict[str
     return found
 
 
-def _file_reasons(target: Target, was: Files | None, made: Mapping[str, Any]) -> list[str]:
+def _file_reasons(target: Target, was: Files | None, made: Mapping[str, Any], cache: Cache | None) -> list[str]:
     """Return why files are not as they should be; hashes are compared only if nothing else is wrong already."""
     if was is None:
         return ["its files are not in the lock"]
@@ -228,7 +230,7 @@ def _file_reasons(target: Target, was: Files | None, made: Mapping[str, Any]) ->
     missing: list[str] = []
     changed: list[str] = []
     for path, (sha256, size) in was.files.items():
-        state = _state(target, path, sha256, size)
+        state = _state(target, path, sha256, size, cache)
         if state:
             (missing if state == "missing" else changed).append(path)
     for what, paths in (("missing", missing), ("not the file that the build made", changed)):
@@ -238,7 +240,7 @@ def _file_reasons(target: Target, was: Files | None, made: Mapping[str, Any]) ->
     return reasons
 
 
-def _state(target: Target, path: str, sha256: str, size: int) -> str:
+def _state(target: Target, path: str, sha256: str, size: int, cache: Cache | None) -> str:
     """Return 'missing', 'changed' or '' for a file on disk."""
     place = target.folder / path
     try:
@@ -246,11 +248,17 @@ def _state(target: Target, path: str, sha256: str, size: int) -> str:
             from nesasset.build.glue import godot
 
             return "" if keys.bytes_digest(godot.owned(place.read_text(encoding="utf-8")).encode()) == sha256 else "changed"
-        if os.stat(place).st_size != size:
-            return "changed"
-        return "" if keys.bytes_digest(place.read_bytes()) == sha256 else "changed"
+        if os.stat(place).st_size == size and keys.bytes_digest(place.read_bytes()) == sha256:
+            return ""
+        written = cache.get(WRITTEN, written_key(path, sha256)) if cache is not None else None
+        return "" if written is not None and keys.bytes_digest(place.read_bytes()) == written.decode() else "changed"
     except (OSError, UnicodeDecodeError):
         return "missing"
+
+
+def written_key(path: str, sha256: str) -> str:
+    """Return the cache's key for what a locked build wrote in the place of a file that the lock has otherwise."""
+    return keys.digest([path, sha256])
 
 
 def around_made_from(project: Project, target: Target, digests: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -266,13 +274,13 @@ def around_made_from(project: Project, target: Target, digests: Mapping[str, Map
     }
 
 
-def _around(project: Project, target: Target, tracks: Mapping[str, TrackPlan], locked: Lock) -> tuple[str, ...]:
+def _around(project: Project, target: Target, tracks: Mapping[str, TrackPlan], locked: Lock, cache: Cache | None) -> tuple[str, ...]:
     chosen = [plan for track_id, plan in tracks.items() if target.wants(track_id)]
-    if not target.engine.glue and not target.engine.sprite:
+    if not chosen or not (target.engine.glue or target.engine.sprite):
         return ()
     if any(plan.action != KEEP for plan in chosen):
         return (_WHY["tracks"],)
     digests = {plan.order.id: made_from(project, target, plan.order, plan.score_sha256) for plan in chosen}
-    return tuple(_file_reasons(target, locked.around.get(target.engine.name), around_made_from(project, target, digests)))
+    return tuple(_file_reasons(target, locked.around.get(target.engine.name), around_made_from(project, target, digests), cache))
 
 

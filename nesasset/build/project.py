@@ -193,7 +193,7 @@ def _targets(exports: Mapping[str, Mapping[str, Any]], rate: int, root: Path, fo
     if not exports:
         plain = engine("plain")
         options = Options(plain.name, plain.carriers[0], 0.4, (rate,))
-        return (Target(plain, options, Path(folder or DEFAULT_FOLDER).absolute(), ("*",)),)
+        return (Target(plain, options, Path(folder).absolute() if folder else root / DEFAULT_FOLDER, ("*",)),)
     base = root if folder is None else Path(folder).absolute()
     found = []
     for name, export in exports.items():

@@ -99,6 +99,7 @@ class Studio:
     progress: str = ""
     log: list[tuple[str, float, bool]] = field(default_factory=list)
     _sounds: dict[tuple[Any, ...], Audio] = field(default_factory=dict)
+    _digests: list[tuple[Score, str]] = field(default_factory=list)
 
     def composed(self) -> Score:
         """Return the score that the composer gives for the order, sealed and with its title.
@@ -130,12 +131,21 @@ class Studio:
         def make() -> bytes:
             return _pack_log(drive(score))
 
-        data = self._stage("log", {"music": music_digest(score)}, make)
+        data = self._stage("log", {"music": self._music(score)}, make)
         return _unpack_log(data), keys.bytes_digest(data)
+
+    def _music(self, score: Score) -> str:
+        """Return the digest of a score's music; a track has one score or two, which are asked for again and again."""
+        for known, digest in self._digests:
+            if known is score:
+                return digest
+        digest = music_digest(score)
+        self._digests.append((score, digest))
+        return digest
 
     def sound(self, score: Score, rate: int, voice: str = "", gain_db: float = 0.0) -> Audio:
         """Return one pass of a score, or of one of its voices, at a rate and with a gain."""
-        known = (music_digest(score), rate, voice, gain_db)
+        known = (self._music(score), rate, voice, gain_db)
         if known not in self._sounds:
             log, digest = self.registers(score)
             gain = 10 ** (gain_db / 20)
@@ -163,7 +173,7 @@ class Studio:
             plain = self._measured(audio)
             room = job.true_peak - plain.true_peak_dbtp
             gain_db = math.floor(min(job.loudness - plain.lufs, room, 24.0) / GAIN_STEP_DB + 1e-6) * GAIN_STEP_DB
-            gain_db = round(gain_db, 1)
+            gain_db = round(gain_db, 1) + 0.0  # no minus before a zero
             audio = self.sound(score, rate, "", gain_db)
         loud = self._measured(audio)
         if job.loudness is not None and abs(loud.lufs - job.loudness) > job.tolerance:

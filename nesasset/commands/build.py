@@ -24,7 +24,7 @@ MANIFEST_OPTION = click.option("-m", "manifest_path", metavar="FILE", help="The 
 
 @click.command("build")
 @MANIFEST_OPTION
-@click.option("-o", "folder", metavar="DIR", help="Folder for the files, instead of the manifest's; pack without exports. -o assets/music")
+@click.option("-o", "folder", metavar="DIR", help="Folder for the files, instead of the manifest's; pack beside it where it has no exports. -o assets/music")
 @click.option("-j", "jobs", type=click.IntRange(1, 256), metavar="N", help="Processes; one a processor by default. -j 4")
 @click.option("--only", multiple=True, metavar="PATTERN", help="Only tracks of such names; may be repeated. --only 'boss*'")
 @click.option("--locked", is_flag=True, help="Fail if nesasset.lock or a score would change.")
@@ -90,10 +90,11 @@ def _run(manifest_path: str | None, folder: str | None, style: str, options: dic
 def _build(manifest_path: str | None, folder: str | None, style: str, options: dict[str, Any]) -> None:
     from nesasset.build import plan, project, report
 
-    found = project.load(project.find(manifest_path), folder, cache_of(options["cache_dir"], options["no_cache"]))
+    cache = cache_of(options["cache_dir"], options["no_cache"])
+    found = project.load(project.find(manifest_path), folder, cache)
     _check_names(found, options)
     if options["check"] or options["dry_run"]:
-        todo = plan.make(found, recompose=options["recompose"])
+        todo = plan.make(found, recompose=options["recompose"], cache=cache)
         told = report.of_plan(found, todo)
         _write_report(options["report"], told)
         _tell_plan(found, todo, told, style, check=options["check"])
