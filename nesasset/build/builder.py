@@ -8,13 +8,14 @@ the number of workers, nor on their order.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,6 +162,7 @@ class _Build:
                     continue
                 pinned[track_id] = self._write_track(self.todo.tracks[track_id], outcome, pinned.get(track_id))
                 self.result.made[track_id] = outcome
+                self._keep_facts(outcome)
                 self.events.finished(outcome)
         around = self._write_around(pinned, make, bool(failures))
         self._write_lock(pinned, around)
@@ -287,14 +289,20 @@ class _Build:
     def _export(self, target: Target, track_ids: Sequence[str], pinned: Mapping[str, Pinned], make: Make) -> Export:
         """Return an export with the facts of all its tracks; those that were not made now come from the cache."""
         missing = {track_id: self._job(self.todo.tracks[track_id], exports=False) for track_id in track_ids if track_id not in self.result.made}
+        for track_id, job in list(missing.items()):
+            known = self._known_facts(track_id, job.score or "")
+            if known is not None:
+                self.result.made[track_id] = known
+                del missing[track_id]
         for track_id, outcome in self._made(missing, make, None):
             if isinstance(outcome, NesassetError):
                 raise outcome
             self.result.made[track_id] = outcome
+            self._keep_facts(outcome)
         pieces = []
         for track_id in track_ids:
             made = self.result.made[track_id]
-            roles = made.roles.get(target.engine.name) or _roles(target, track_id, made)
+            roles = made.roles.get(target.engine.name) or _roles(target, track_id, made.facts)
             facts = made.facts
             if target.options.rates[0] != facts["rate"]:
                 facts = {**facts, **_at_rate(facts, target.options.rates[0])}
@@ -306,6 +314,21 @@ class _Build:
             for path, (sha256, size) in pinned[track_id].exports[target.engine.name].files.items()
         }
         return Export({"name": pack.name, "author": pack.author, "license": pack.license, "rate": pack.rate}, tuple(pieces), folder=shown_from(self.project.root, target.folder), fingerprints=prints)
+
+    def _facts_key(self, track_id: str, score: str) -> str:
+        order, quality = self.project.orders[track_id], self.project.quality
+        return keys.key("facts", {"score": keys.bytes_digest(score.encode()), "order": asdict(order), "quality": asdict(quality)})
+
+    def _known_facts(self, track_id: str, score: str) -> Made | None:
+        """Return a track's facts from the cache, without its files: what a list of all tracks needs of those that stayed."""
+        from nesasset.build.studio import Made
+
+        found = self.settings.cache.get("facts", self._facts_key(track_id, score)) if self.settings.cache is not None else None
+        return None if found is None else Made(track_id, score, json.loads(found), {}, {})
+
+    def _keep_facts(self, made: Made) -> None:
+        if self.settings.cache is not None:
+            self.settings.cache.put("facts", self._facts_key(made.id, made.score), json.dumps(dict(made.facts)).encode())
 
     def _texts(self, target: Target, export: Export) -> dict[str, bytes]:
         contents: dict[str, bytes] = {}
@@ -360,12 +383,11 @@ def shown_from(root: Path, folder: Path) -> str:
     return os.path.relpath(folder, root).replace(os.sep, "/")
 
 
-def _roles(target: Target, track_id: str, made: Made) -> Mapping[str, str]:
+def _roles(target: Target, track_id: str, facts: Mapping[str, Any]) -> Mapping[str, str]:
     from nesasset.build.layout import track_files
-    from nesasset.formats import score_json
 
-    score = score_json.loads(made.score)
-    return {product.role: product.path for product in track_files(target.engine, target.options, track_id, score.loop)}
+    rows = None if facts["loop"] is None else (facts["loop"]["rows"]["start"], facts["loop"]["rows"]["end"])
+    return {product.role: product.path for product in track_files(target.engine, target.options, track_id, rows)}
 
 
 def _at_rate(facts: Mapping[str, Any], rate: int) -> dict[str, Any]:

@@ -23,7 +23,8 @@ _CODE: Final[Mapping[str, tuple[str, ...]]] = {
                 "model.py", "recall.py", "score.py", "themes.py", "vocabulary.py", "build/stages.py", "build/seal.py"),
     "log": ("apu/tables.py", "apu/state.py", "apu/writes.py", "driver.py", "register_log.py", "score.py", "units.py"),
     "sound": (*_SOUND, "formats/sound_stream.py"),
-    "facts": (*_SOUND, "certificate.py", "driver.py", "loudness.py", "score.py", "build/stages.py"),
+    "facts": (*_SOUND, "certificate.py", "driver.py", "loudness.py", "score.py", "build/order.py", "build/seal.py", "build/stages.py", "build/studio.py",
+              "__init__.py"),
     "file": ("apu/state.py", "formats", "score.py", "units.py", "build/layout.py", "build/outro.py", "build/stages.py", "__init__.py"),
 }  # fmt: skip
 _LIBRARIES: Final[Mapping[str, tuple[str, ...]]] = {

@@ -14,7 +14,7 @@ from nesasset.build import keys, lock
 from nesasset.build.cache import Cache
 from nesasset.build.lock import Files, Lock, Pinned
 from nesasset.build.order import Order, seeds
-from nesasset.build.project import Project, Target
+from nesasset.build.project import LOCK_NAME, Project, Target
 from nesasset.build.seal import asked_for, is_edited, wishes_of
 from nesasset.errors import FormatError, LockError, ScoreError
 from nesasset.formats import score_json
@@ -78,14 +78,7 @@ class Plan:
                 several = len(track.stale) > 1
                 found += [(track_id, f"{engine}: {reason}" if several else reason) for engine, reasons in track.stale.items() for reason in reasons]
         found += [(f"export.{engine}", reason) for engine, reasons in self.around.items() for reason in reasons]
-        return found + [(lock_name(), reason) for reason in self.lock]
-
-
-def lock_name() -> str:
-    """Return the lock's file name."""
-    from nesasset.build.project import LOCK_NAME
-
-    return LOCK_NAME
+        return found + [(LOCK_NAME, reason) for reason in self.lock]
 
 
 def make(project: Project, frozen: bool = False, recompose: Sequence[str] = (), cache: Cache | None = None) -> Plan:
