@@ -60,10 +60,21 @@ def game(folder: Path, text: str = MANIFEST) -> Path:
     return folder
 
 
-def build(folder: Path, output: str | None = None, *, make=MAKE, **settings) -> builder.Result:
+SHARED: list[Cache] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_cache(tmp_path_factory):
+    """One cache for the builds of this file that do not say otherwise: what they test is not how sound is made."""
+    SHARED.append(Cache(tmp_path_factory.mktemp("shared-cache")))
+    yield
+    SHARED.clear()
+
+
+def build(folder: Path, output: str | None = None, *, make=MAKE, cache: Cache | None | str = "shared", **settings) -> builder.Result:
     """Build the game in a folder; its files go to folder/pack."""
     found = project.load(folder / "nesasset.toml", output or str(folder / "pack"))
-    return builder.build(found, Settings(make=make, **settings))
+    return builder.build(found, Settings(make=make, cache=SHARED[0] if isinstance(cache, str) else cache, **settings))
 
 
 def planned(folder: Path, **more) -> plan.Plan:
@@ -157,10 +168,11 @@ def test_nothing_tells_the_place_or_the_date(built: Path) -> None:
 @pytest.mark.parametrize("settings", [{}, {"processes": 2}, {"cache": True}], ids=["again", "processes", "cache"])
 def test_every_build_gives_the_same_bytes(built_game: Path, tmp_path: Path, cache_folder: Path, settings: dict) -> None:
     """Scores, lock and files do not depend on the run, on the number of processes or on the cache."""
-    if "cache" in settings:
-        settings = {"cache": Cache(cache_folder)}
-        build(game(tmp_path / "first"), **settings)  # fills it
-    build(game(tmp_path / "game"), **settings)
+    more = {name: value for name, value in settings.items() if name != "cache"}
+    cache = Cache(cache_folder) if "cache" in settings else None
+    if cache is not None:
+        build(game(tmp_path / "first"), cache=cache)  # fills it
+    build(game(tmp_path / "game"), cache=cache, **more)
     assert contents(tmp_path / "game") == contents(built_game)
 
 
@@ -170,7 +182,7 @@ def test_the_lock_and_the_scores_alone_give_the_same_bytes(built_game: Path, tmp
     (folder / "scores").mkdir()
     for name in ("nesasset.lock", *(f"scores/{name}.json" for name in ("town", "boss", "victory"))):
         (folder / name).write_bytes((built_game / name).read_bytes())
-    build(folder, mode="locked", make=partial(studio.make, compose=never))
+    build(folder, mode="locked", make=partial(studio.make, compose=never), cache=None)
     assert contents(folder) == contents(built_game)
 
 

@@ -20,12 +20,15 @@ _CODE: Final[Mapping[str, tuple[str, ...]]] = {
     "manifest": ("build/engines.py", "build/faults.py", "build/manifest.py", "build/project.py", "chords.py", "compose/controls.py",
                  "compose/form.py", "themes.py"),
     "compose": (*_SOUND, "compose", "articulation.py", "certificate.py", "chords.py", "driver.py", "features.py", "idioms.py",
-                "model.py", "recall.py", "score.py", "themes.py", "vocabulary.py", "build/stages.py", "build/seal.py"),
-    "log": ("apu/tables.py", "apu/state.py", "apu/writes.py", "driver.py", "register_log.py", "score.py", "units.py"),
-    "sound": (*_SOUND, "formats/sound_stream.py"),
+                "model.py", "recall.py", "score.py", "themes.py", "vocabulary.py", "build/order.py", "build/seal.py", "build/stages.py",
+                "build/studio.py"),
+    "log": ("apu/tables.py", "apu/state.py", "apu/writes.py", "driver.py", "formats/register_text.py", "register_log.py", "score.py", "units.py",
+            "build/studio.py"),
+    "sound": (*_SOUND, "formats/sound_stream.py", "build/studio.py"),
     "facts": (*_SOUND, "certificate.py", "driver.py", "loudness.py", "score.py", "build/order.py", "build/seal.py", "build/stages.py", "build/studio.py",
               "__init__.py"),
-    "file": ("apu/state.py", "formats", "score.py", "units.py", "build/layout.py", "build/outro.py", "build/stages.py", "__init__.py"),
+    "file": ("apu/state.py", "formats", "score.py", "units.py", "build/layout.py", "build/outro.py", "build/stages.py", "build/studio.py",
+             "__init__.py"),
 }  # fmt: skip
 _LIBRARIES: Final[Mapping[str, tuple[str, ...]]] = {
     "manifest": (),  # pydantic judges, and what it let through stays right
