@@ -71,7 +71,7 @@ def shared_cache(tmp_path_factory):
     SHARED.clear()
 
 
-def build(folder: Path, output: str | None = None, *, make=MAKE, cache: Cache | None | str = "shared", **settings) -> builder.Result:
+def build(folder: Path, output: str | None = None, *, make=MAKE, cache: Cache | str | None = "shared", **settings) -> builder.Result:
     """Build the game in a folder; its files go to folder/pack."""
     found = project.load(folder / "nesasset.toml", output or str(folder / "pack"))
     return builder.build(found, Settings(make=make, cache=SHARED[0] if isinstance(cache, str) else cache, **settings))

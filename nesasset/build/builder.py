@@ -8,21 +8,19 @@ the number of workers, nor on their order.
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nesasset.build import keys, lock, plan, workers
+from nesasset.build import around, keys, lock, plan, workers
 from nesasset.build.cache import MAX_BYTES, Cache
-from nesasset.build.engines import Export, Piece
+from nesasset.build.engines import Export
 from nesasset.build.lock import Files, Lock, Pinned
 from nesasset.build.plan import COMPOSE, KEEP, RETITLE, Plan, TrackPlan
 from nesasset.build.project import LOCK_NAME, Project, Target
@@ -162,10 +160,9 @@ class _Build:
                     continue
                 pinned[track_id] = self._write_track(self.todo.tracks[track_id], outcome, pinned.get(track_id))
                 self.result.made[track_id] = outcome
-                self._keep_facts(outcome)
+                around.keep_facts(self.settings.cache, self.project, outcome)
                 self.events.finished(outcome)
-        around = self._write_around(pinned, make, bool(failures))
-        self._write_lock(pinned, around)
+        self._write_lock(pinned, self._write_around(pinned, make))
         if self.settings.cache is not None and jobs:
             self.settings.cache.prune(MAX_BYTES)
         if failures:
@@ -264,10 +261,10 @@ class _Build:
             if path in was.files and was.files[path][0] != sha256:
                 self.settings.cache.put(plan.WRITTEN, plan.written_key(path, was.files[path][0]), sha256.encode())
 
-    def _write_around(self, pinned: Mapping[str, Pinned], make: Make, failed: bool) -> dict[str, Files]:
+    def _write_around(self, pinned: Mapping[str, Pinned], make: Make) -> dict[str, Files]:
         """Write the files that belong to no single track, and return what the lock says of them."""
         names = {target.engine.name for target in self.project.targets}
-        around = {name: files for name, files in (self.todo.locked or Lock()).around.items() if name in names}
+        found = {name: files for name, files in (self.todo.locked or Lock()).around.items() if name in names}
         for target in self.project.targets:
             name = target.engine.name
             if name not in self.todo.around and not any(name in made.files for made in self.result.made.values()):
@@ -278,19 +275,18 @@ class _Build:
                 continue  # --only, or tracks that failed: the list comes with the last of them
             digests = {track_id: pinned[track_id].exports[name].made_from for track_id in complete}
             export = self._export(target, complete, pinned, make)
-            texts = self._texts(target, export)
-            contents = {(target.folder, path): content for path, content in texts.items()}
-            self.writer.commit(contents)
-            listed = {path: self._listed(target, path, content) for path, content in texts.items()}
-            self._remember(around.get(name), Files({}, listed))
-            around[name] = Files(plan.around_made_from(self.project, target, digests), listed)
-        return around
+            texts = around.texts(self.project, target, export, self.result.made, self.settings.cache)
+            self.writer.commit({(target.folder, path): content for path, content in texts.items()})
+            listed = {path: around.listed(target, path, content) for path, content in texts.items()}
+            self._remember(found.get(name), Files({}, listed))
+            found[name] = Files(plan.around_made_from(self.project, target, digests), listed)
+        return found
 
     def _export(self, target: Target, track_ids: Sequence[str], pinned: Mapping[str, Pinned], make: Make) -> Export:
         """Return an export with the facts of all its tracks; those that were not made now come from the cache."""
         missing = {track_id: self._job(self.todo.tracks[track_id], exports=False) for track_id in track_ids if track_id not in self.result.made}
         for track_id, job in list(missing.items()):
-            known = self._known_facts(track_id, job.score or "")
+            known = around.known_facts(self.settings.cache, self.project, track_id, job.score or "")
             if known is not None:
                 self.result.made[track_id] = known
                 del missing[track_id]
@@ -298,70 +294,10 @@ class _Build:
             if isinstance(outcome, NesassetError):
                 raise outcome
             self.result.made[track_id] = outcome
-            self._keep_facts(outcome)
-        pieces = []
-        for track_id in track_ids:
-            made = self.result.made[track_id]
-            roles = made.roles.get(target.engine.name) or _roles(target, track_id, made.facts)
-            facts = made.facts
-            if target.options.rates[0] != facts["rate"]:
-                facts = {**facts, **_at_rate(facts, target.options.rates[0])}
-            pieces.append(Piece(track_id, target.engine.stem(track_id), roles, facts))
-        pack = self.project.pack
-        prints = {
-            path: {"sha256": sha256, "bytes": size}
-            for track_id in track_ids
-            for path, (sha256, size) in pinned[track_id].exports[target.engine.name].files.items()
-        }
-        return Export({"name": pack.name, "author": pack.author, "license": pack.license, "rate": pack.rate}, tuple(pieces), folder=shown_from(self.project.root, target.folder), fingerprints=prints)
+            around.keep_facts(self.settings.cache, self.project, outcome)
+        return around.export_of(self.project, target, self.result.made, pinned, track_ids)
 
-    def _facts_key(self, track_id: str, score: str) -> str:
-        order, quality = self.project.orders[track_id], self.project.quality
-        return keys.key("facts", {"score": keys.bytes_digest(score.encode()), "order": asdict(order), "quality": asdict(quality)})
-
-    def _known_facts(self, track_id: str, score: str) -> Made | None:
-        """Return a track's facts from the cache, without its files: what a list of all tracks needs of those that stayed."""
-        from nesasset.build.studio import Made
-
-        found = self.settings.cache.get("facts", self._facts_key(track_id, score)) if self.settings.cache is not None else None
-        return None if found is None else Made(track_id, score, json.loads(found), {}, {})
-
-    def _keep_facts(self, made: Made) -> None:
-        if self.settings.cache is not None:
-            self.settings.cache.put("facts", self._facts_key(made.id, made.score), json.dumps(dict(made.facts)).encode())
-
-    def _texts(self, target: Target, export: Export) -> dict[str, bytes]:
-        contents: dict[str, bytes] = {}
-        if target.engine.sprite:
-            from nesasset.build.studio import SpriteJob, make_sprite
-
-            tracks = tuple(
-                (piece.stem, self.project.orders[piece.id], self.result.made[piece.id].score, float(piece.facts["loudness"]["gain_db"]))
-                for piece in export.pieces
-            )
-            path = f"music.{target.options.format}"
-            job = SpriteJob(target.options, tracks, export.pack["name"], self.settings.cache)
-            contents[path], parts = make_sprite(job)
-            export = replace(export, sprite=parts, sprite_file=path)
-        glue = target.engine.glue_function()
-        for path, text in (glue(export) if glue is not None else {}).items():
-            if target.engine.merged and path.endswith(target.engine.merged):
-                from nesasset.build.glue import godot
-
-                contents[path] = godot.merged(target.folder / path, text).encode()
-            else:
-                contents[path] = text.encode()
-        return contents
-
-    @staticmethod
-    def _listed(target: Target, path: str, content: bytes) -> tuple[str, int]:
-        if target.engine.merged and path.endswith(target.engine.merged):
-            from nesasset.build.glue import godot
-
-            content = godot.owned(content.decode()).encode()
-        return keys.bytes_digest(content), len(content)
-
-    def _write_lock(self, pinned: Mapping[str, Pinned], around: Mapping[str, Files]) -> None:
+    def _write_lock(self, pinned: Mapping[str, Pinned], files: Mapping[str, Files]) -> None:
         """Write the lock, if it is to be written and would change."""
         import nesasset
 
@@ -369,40 +305,13 @@ class _Build:
         made = any(made.files for made in self.result.made.values())
         before = self.todo.locked or Lock()
         encoders = keys.encoders() if made or not before.encoders else dict(before.encoders)
-        after = Lock(f"nesasset {nesasset.__version__}" if made else before.generator or f"nesasset {nesasset.__version__}", encoders, tracks, around)
+        after = Lock(f"nesasset {nesasset.__version__}" if made else before.generator or f"nesasset {nesasset.__version__}", encoders, tracks, files)
         if self.settings.mode != FREE:
             return
         self.result.lock = after
         path = self.project.lock_path
         place = (path.parent, path.name)
         self.writer.commit({place: lock.dumps(after).encode()}, durable={place})
-
-
-def shown_from(root: Path, folder: Path) -> str:
-    """Return a folder as seen from the manifest's, with slashes."""
-    return os.path.relpath(folder, root).replace(os.sep, "/")
-
-
-def _roles(target: Target, track_id: str, facts: Mapping[str, Any]) -> Mapping[str, str]:
-    from nesasset.build.layout import track_files
-
-    rows = None if facts["loop"] is None else (facts["loop"]["rows"]["start"], facts["loop"]["rows"]["end"])
-    return {product.role: product.path for product in track_files(target.engine, target.options, track_id, rows)}
-
-
-def _at_rate(facts: Mapping[str, Any], rate: int) -> dict[str, Any]:
-    """Return the numbers of a track that depend on the rate, at another one; both rates have whole samples a frame."""
-    from nesasset.units import FRAME_RATE_HZ
-
-    per_frame = rate // FRAME_RATE_HZ
-    samples = facts["samples"] * rate // facts["rate"]
-    loop = None
-    if facts["loop"] is not None:
-        frames = facts["loop"]["frames"]
-        start, end = frames["start"] * per_frame, frames["end"] * per_frame
-        points = {"start": start, "length": end - start, "end": end}
-        loop = {**facts["loop"], "samples": points, "seconds": {key: f"{value / rate:.9f}" for key, value in points.items()}}
-    return {"rate": rate, "samples": samples, "seconds": f"{samples / rate:.9f}", "loop": loop}
 
 
 def _outcome(result: Callable[[], Made]) -> Made | NesassetError:

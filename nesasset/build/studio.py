@@ -11,7 +11,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
@@ -39,7 +39,6 @@ from nesasset.score import Score
 from nesasset.themes import theme
 
 GAIN_STEP_DB: Final = 0.1  # gains are whole steps: the last bit of a measurement then changes no file
-SPRITE_GAP_S: Final = 1.0  # silence between the parts of a sprite; parts begin on whole seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +75,6 @@ class Made:
     """Paths by role, by engine."""
     stages: tuple[tuple[str, float, bool], ...] = ()
     """Name, seconds and whether the cache had it, for the report."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpriteJob:
-    """One sound file with all tracks of an export."""
-
-    options: Options
-    tracks: tuple[tuple[str, Order, str, float], ...]
-    """Name in the sprite, order, score's JSON and gain in dB of each."""
-    title: str
-    cache: Cache | None = None
 
 
 @dataclass(slots=True)
@@ -207,7 +195,7 @@ class Studio:
             "quality": options.quality if product.format == "ogg" else None,
             "tags": tags,
         }
-        return self._stage("file", inputs, lambda: _encode(audio, product.format, tags, options.quality))
+        return self._stage("file", inputs, lambda: encode(audio, product.format, tags, options.quality))
 
     @staticmethod
     def _part(audio: Audio, part: str, fade: float | None) -> Audio:
@@ -284,45 +272,8 @@ def make(job: Job, compose: Composer | None = None) -> Made:
     return Made(job.order.id, text, facts, files, roles, tuple(studio.log))
 
 
-def make_sprite(job: SpriteJob) -> tuple[bytes, dict[str, tuple[int, int]]]:
-    """Return one sound file with all tracks, and the first sample and length of each part.
-
-    A looping track has two parts if it has an intro: NAME_intro and NAME, its loop. Parts begin on whole seconds with at
-    least one second of silence between them; the loop's first samples follow it once more, so that a decoder's filter or a
-    player that stops late finds nothing but the music.
-    """
-    rate = job.options.rates[0]
-    pieces: list[np.ndarray[Any, np.dtype[np.int16]]] = []
-    parts: dict[str, tuple[int, int]] = {}
-    at = 0
-    for name, order, text, gain_db in job.tracks:
-        score = score_json.loads(text)
-        audio = Studio(order, job.cache).sound(score, rate, "", gain_db)
-        for part, samples in _sprite_parts(name, audio):
-            parts[part] = (at, len(samples))
-            over = samples[: rate // 10] if audio.loop is not None and part == name else samples[:0]
-            used = len(samples) + len(over)
-            end = math.ceil((at + used) / rate + SPRITE_GAP_S) * rate
-            pieces += [samples, over, np.zeros(end - at - used, dtype=np.int16)]
-            at = end
-    whole = Audio(np.concatenate(pieces), rate)
-    composed = any(score_json.loads(text).provenance.get("model") for _, _, text, _ in job.tracks)
-    told = {"COMMENT": "AI-generated music"} if composed else {}
-    tags = {"TITLE": job.title, "GENRE": "Chiptune", **told, "ENCODER": stages.generator()}
-    return _encode(whole, job.options.format, tags, job.options.quality), parts
-
-
-def _sprite_parts(name: str, audio: Audio) -> Iterator[tuple[str, Any]]:
-    if audio.loop is None:
-        yield name, audio.samples
-        return
-    start, length = audio.loop
-    if start:
-        yield f"{name}_intro", audio.samples[:start]
-    yield name, audio.samples[start : start + length]
-
-
-def _encode(audio: Audio, format: str, tags: Mapping[str, str], quality: float) -> bytes:
+def encode(audio: Audio, format: str, tags: Mapping[str, str], quality: float) -> bytes:
+    """Return a sound file; the quality is of OGG."""
     from nesasset.formats import flac, ogg, wav
 
     if format == "ogg":
