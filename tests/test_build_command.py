@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -116,14 +117,12 @@ def test_check_tells_an_edit_as_a_musician_would(run, built: Path) -> None:
         (["--watch", "--check"], "--watch builds"),
         (["--no-cache", "--cache-dir", "x"], "--cache-dir names a cache"),
         (["--format", "xml"], None),
-        (["--dask", "tcp://127.0.0.1:1"], None),
     ],
 )
 def test_wrong_usage_is_one_sentence(run, place: Path, arguments: list[str], sentence: str | None) -> None:
     """Options that make no sense are refused before anything is made."""
     code, output, errors = run("build", *arguments)
-    assert code == (1 if "--dask" in arguments else 2)
-    assert (output, errors.count("\n")) == ("", 1)
+    assert (code, output, errors.count("\n")) == (2, "", 1)
     assert sentence is None or sentence in errors
     assert not (place / "pack").exists()
 
@@ -331,7 +330,8 @@ def test_the_hooks_run_commands_that_are_there(run) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="the example's script is a shell's")
 def test_the_example_games_own_ci_passes(tmp_path: Path) -> None:
     """A copy of the example builds from its lock alone, passes the gate, reports, and runs without screen or sound."""
-    pytest.importorskip("pygame")
+    if importlib.util.find_spec("pygame") is None:
+        pytest.skip("pygame is not installed")
     folder = tmp_path / "game"
     shutil.copytree(ROOT / "examples/game", folder, ignore=shutil.ignore_patterns("music", "provenance"))
     (tmp_path / "bin").mkdir()

@@ -14,6 +14,7 @@ from test_build import contents
 
 from nesasset.build import builder, project, studio, workers
 from nesasset.build.builder import Events, Settings
+from nesasset.errors import NesassetError
 
 ROOT = Path(__file__).parent.parent
 THEMES = ("town", "boss", "cave", "water", "victory", "item", "castle", "sky")
@@ -53,6 +54,14 @@ def cluster(tmp_path: Path):
     for program in programs:
         program.kill()
         program.wait()
+
+
+@pytest.mark.filterwarnings("ignore")  # distributed's own, about a connection that nobody takes
+def test_a_cluster_that_is_not_there_is_one_sentence() -> None:
+    """An address at which nobody answers is told with the address."""
+    pytest.importorskip("distributed", reason="distributed is not installed")
+    with pytest.raises(NesassetError, match=r"no Dask scheduler answers at 'tcp://127.0.0.1:1'"), workers.dask("tcp://127.0.0.1:1", 0.5):
+        pass
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a worker is killed by a POSIX signal here")
