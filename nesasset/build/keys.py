@@ -36,7 +36,7 @@ _LIBRARIES: Final[Mapping[str, tuple[str, ...]]] = {
     "log": (),  # integers
     "sound": (),  # exact, see docs/decisions.md, 13
     "facts": ("numpy",),
-    "file": ("soundfile", "pillow", "numpy"),
+    "file": ("libsndfile", "soundfile", "pillow", "numpy"),
 }
 
 
@@ -64,7 +64,11 @@ def fingerprint(stage: str) -> str:
 
 @cache
 def library(name: str) -> str:
-    """Return the installed version of a library, or '' where there is none."""
+    """Return the installed version of a library, or '' where there is none; libsndfile is whichever soundfile has found."""
+    if name == "libsndfile":
+        import soundfile
+
+        return str(soundfile.__libsndfile_version__)
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -75,7 +79,7 @@ def library(name: str) -> str:
 
 def encoders() -> dict[str, str]:
     """Return the versions of what encodes files: other versions may write other bytes for the same sound."""
-    return {name: library(name) for name in ("soundfile", "pillow")}
+    return {name: library(name) for name in ("libsndfile", "soundfile", "pillow")}
 
 
 def _sources(names: Iterable[str]) -> str:
