@@ -4,10 +4,11 @@
 #   make bench      how good and how fast the chip is, beside libgme
 #   make exports    composed music through every chip format
 #   make hostile    damaged files into the command line
+#   make kills      builds that are killed, and builds of damaged files
 #   make build      the eight tracks of examples/quickstart into pack/
 PYTHON ?= .venv/bin/python
 
-.PHONY: all setup test lint types docs docs-check bench exports hostile build train export wheel clean
+.PHONY: all setup test lint types docs docs-check bench exports hostile kills build train export wheel clean
 
 all: test lint types docs-check
 
@@ -38,6 +39,10 @@ exports:  ## every chip export of 24 composed tracks, register by register and b
 
 hostile:  ## five thousand damaged files into the command line; some four minutes
 	$(PYTHON) tests/benchmarks/hostile.py --files 5000 --no-largest
+
+kills:  ## fifty builds killed with -9, pairs at once, three hundred damaged files; some fifteen minutes
+	$(PYTHON) tests/benchmarks/kill_builds.py
+	$(PYTHON) tests/benchmarks/hostile_builds.py
 
 build:
 	$(PYTHON) -m nesasset build -m examples/quickstart/nesasset.toml -o pack

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Final
 
 from nesasset.errors import ControlError
 from nesasset.units import NOTE_NAMES
 from nesasset.vocabulary import CHORD_INTERVALS, N_CHORDS, NO_CHORD, UNKNOWN_CHORD
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MAJOR, MINOR, DIMINISHED = range(3)
 DEGREES: Final = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}  # semitones of I to VII over the tonic
@@ -40,6 +41,8 @@ def chord_quality(chord: int) -> int:
 
 def chord_tones() -> NDArray[np.bool_]:
     """Return which pitch classes each chord has, shape (N_CHORDS + 1, 12): none for no chord, all for the unknown one."""
+    import numpy as np  # here: a manifest that names chords is read without it
+
     tones = np.zeros((N_CHORDS + 1, 12), dtype=bool)
     for quality, intervals in enumerate(CHORD_INTERVALS):
         for root in range(12):
@@ -50,6 +53,8 @@ def chord_tones() -> NDArray[np.bool_]:
 
 def transpose_chords(chords: NDArray[np.integer], semitones: NDArray[np.integer] | int) -> NDArray[np.integer]:
     """Return chord ids moved by semitones; no chord and the unknown one stay."""
+    import numpy as np
+
     moved = chords - (chords - 1) % 12 + (chords - 1 + semitones) % 12
     return np.where((chords > NO_CHORD) & (chords < UNKNOWN_CHORD), moved, chords)
 

@@ -9,6 +9,10 @@
     ├── UnknownThemeError     (LookupError)  no theme has that name
     ├── ModelMismatchError    (ValueError)   model file and sidecar do not belong together
     ├── ManifestError         (ValueError)   nesasset.toml says something it may not say
+    ├── LockError             (ValueError)   nesasset.lock is damaged, or the build would change it and may not
+    ├── StaleError            (RuntimeError) files are not what the manifest asks for
+    ├── QualityError          (RuntimeError) a gate of [quality] is not met
+    ├── PluginError           (RuntimeError) another package's engine or theme cannot be used
     ├── CertificateError      (RuntimeError) no loop that passes its certificate was found
     └── OutputError           (OSError)      a file could not be written
 
@@ -54,6 +58,22 @@ class ModelMismatchError(NesassetError, ValueError):
 
 class ManifestError(NesassetError, ValueError):
     """A manifest says something it may not say."""
+
+
+class LockError(NesassetError, ValueError):
+    """A lock is damaged, or the build would change it and may not."""
+
+
+class StaleError(NesassetError, RuntimeError):
+    """Files are not what the manifest asks for."""
+
+
+class QualityError(NesassetError, RuntimeError):
+    """A gate of [quality] is not met."""
+
+
+class PluginError(NesassetError, RuntimeError):
+    """Another package's engine or theme cannot be used."""
 
 
 class CertificateError(NesassetError, RuntimeError):

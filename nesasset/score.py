@@ -26,6 +26,7 @@ MAX_ARPEGGIO: Final = 96  # eight octaves, more than a voice reaches from end to
 MIN_VIBRATO_PERIOD: Final = 4  # four frames are up, back, down, back; fewer cannot show a swing
 MAX_VIBRATO_PERIOD: Final = 256
 MAX_VIBRATO_CENTS: Final = 1200
+DRIVERS: Final = (1,)  # versions of the sound driver that scores may ask for, all of them playable for ever; the last is the newest
 
 
 class Gap(Enum):
@@ -155,6 +156,8 @@ class Score:
     theme: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Where the score came from: model, seed, controls, parents. JSON values only."""
+    driver: int = DRIVERS[-1]
+    """Version of the sound driver that plays it: a score that is kept sounds the same when a newer driver has come."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -202,6 +205,8 @@ def _is_int(value: object) -> bool:
 
 def _check(score: Score) -> None:
     """Raise ScoreError naming the place of the first broken rule."""
+    if not _is_int(score.driver) or score.driver not in DRIVERS:
+        raise ScoreError(f"{out_of_range('driver', score.driver, DRIVERS[0], DRIVERS[-1])}; a newer version of nesasset may play it")
     if sorted(score.voices) != sorted(VOICES):
         raise ScoreError(f"voices must be P1, P2, TR and NO, not {', '.join(map(str, score.voices)) or 'none'}")
     lengths = {voice: len(score.voices[voice]) for voice in VOICES}

@@ -8,10 +8,12 @@ tells them apart at chance), so those themes carry the label of an ordinary leve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
-from nesasset.errors import UnknownThemeError, did_you_mean
+from nesasset.errors import PluginError, UnknownThemeError, did_you_mean
 
 MODES: Final = ("major", "minor")
 REGISTERS: Final = ("low", "mid", "high")
@@ -109,7 +111,42 @@ def theme(name: str) -> Theme:
         UnknownThemeError: No theme has that name; the message offers the nearest names.
     """
     found = THEMES.get(name) if isinstance(name, str) else None
+    if found is None and isinstance(name, str):
+        found = plugin_themes().get(name)
     if found is None:
-        near = did_you_mean(name.lower(), THEMES) if isinstance(name, str) else ""
+        near = did_you_mean(name.lower(), all_themes()) if isinstance(name, str) else ""
         raise UnknownThemeError(f"unknown theme {name!r}{near or ' (nesasset themes lists them all)'}")
     return found
+
+
+ENTRY_POINTS: Final = "nesasset.themes"
+
+
+@lru_cache(maxsize=1)
+def plugin_themes() -> Mapping[str, Theme]:
+    """Return the themes that other packages bring by their entry points `nesasset.themes`, by name.
+
+    Raises:
+        PluginError: An entry point cannot be loaded, is no theme, or has the name of another one.
+    """
+    from importlib.metadata import entry_points  # 30 ms, and only for names that are not in the table
+
+    found: dict[str, Theme] = {}
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+        origin = point.dist.name if point.dist else point.value
+        try:
+            loaded = point.load()
+        except Exception as error:  # whatever a foreign module does while it is imported
+            raise PluginError(f"the themes {point.name!r} of {origin} cannot be loaded ({type(error).__name__}: {error}); mend the package or remove it") from error
+        for entry in loaded if isinstance(loaded, (list, tuple)) else (loaded,):
+            if not isinstance(entry, Theme):
+                raise PluginError(f"the themes {point.name!r} of {origin} must be Theme, not {type(entry).__name__}; mend the package or remove it")
+            if entry.name in THEMES or entry.name in found:
+                raise PluginError(f"the theme {entry.name!r} of {origin} has the name of another one; remove one of the packages")
+            found[entry.name] = entry
+    return found
+
+
+def all_themes() -> Mapping[str, Theme]:
+    """Return every theme by name: those of the table, then those of other packages."""
+    return {**THEMES, **plugin_themes()}

@@ -13,6 +13,8 @@ CPU_CLOCK_HZ = 1_789_773  # NTSC 2A03: 236.25 MHz / 132 = 1 789 772.73, written 
 CLOCKS_HZ = {"ntsc": CPU_CLOCK_HZ, "pal": 1_662_607, "dendy": 1_773_447}
 FRAME_RATE_HZ = 60  # frames of our scores and files; the console's own 60.0988 Hz is a property of the data only
 
+SYNTH_VERSION = 1  # counted up when the same register log sounds different; tests/test_driver_versions.py holds its sound
+
 VOICES = ("P1", "P2", "TR", "NO")  # nesmdb's keys
 VOICE_NAMES = {"P1": "pulse 1", "P2": "pulse 2", "TR": "triangle", "NO": "noise"}
 VOICE_KINDS = {"P1": "pulse", "P2": "pulse", "TR": "triangle", "NO": "noise"}

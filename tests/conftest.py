@@ -25,6 +25,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="torch is not installed"))
 
 
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give every test a cache of its own: no test sees what another has built, nor what the user has."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("NESASSET_CACHE_DIR", str(folder))
+    return folder
+
+
 @pytest.fixture
 def run_python(tmp_path: Path):
     """Run a program in a fresh interpreter and return what it did."""

@@ -22,7 +22,8 @@ import click  # noqa: E402
 
 import nesasset  # noqa: E402
 from nesasset import cli, errors  # noqa: E402
-from nesasset.build.manifest import Manifest, Pack, Track, Wishes, loads  # noqa: E402
+from nesasset.build.engines import BUILT_IN  # noqa: E402
+from nesasset.build.manifest import Export, Manifest, Pack, Quality, Sources, Track, Wishes, loads  # noqa: E402
 from nesasset.themes import THEMES  # noqa: E402
 
 DOCS = ROOT / "docs"
@@ -59,18 +60,30 @@ def theme_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def engine_table() -> str:
+    lines = ["| engine | `[export.…]` | folder | carriers | loop | unit |", "|---|---|---|---|---|---|"]
+    for name, row in BUILT_IN.items():
+        unit = f"{row.unit}, {row.rounding}" if row.unit else ""
+        lines.append(f"| [{row.title}]({name}.md) | `{name}` | `{row.folder}` | {', '.join(row.carriers)} | {row.loop} | {unit} |")
+    return "\n".join(lines) + "\n"
+
+
 def generate(text: str) -> str:
     """Return a document with its generated parts as they should be."""
 
     def part(match: re.Match[str]) -> str:
         kind, name = match.groups()
-        body = help_text(name) if kind == "help" else theme_table()
+        body = help_text(name) if kind == "help" else TABLES[name]()
         return f"<!-- {kind}: {name} -->\n{body}<!-- end -->\n"
 
     return GENERATED.sub(part, text)
 
 
-@pytest.mark.parametrize("name", ["cli.md", "themes.md"])
+TABLES = {"themes": theme_table, "engines": engine_table}
+WRITTEN = ["cli.md", "themes.md", "engines/README.md"]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
 def test_generated_parts_are_up_to_date(name: str) -> None:
     """Help texts and the table of themes in the documents are those of the code (`make docs` rewrites them)."""
     text = (DOCS / name).read_text(encoding="utf-8")
@@ -118,7 +131,7 @@ def test_every_theme_is_documented() -> None:
 def test_every_key_of_the_manifest_is_documented() -> None:
     """Every key that a manifest may hold stands in docs/cli.md."""
     text = (DOCS / "cli.md").read_text(encoding="utf-8")
-    for table in (Manifest, Pack, Track, Wishes):
+    for table in (Manifest, Pack, Track, Wishes, Export, Quality, Sources):
         for key, field in table.model_fields.items():
             assert (field.alias or key) in text, key
 
@@ -128,6 +141,16 @@ def test_the_manifest_in_the_document_is_one() -> None:
     text = (DOCS / "cli.md").read_text(encoding="utf-8")
     example = re.search(r"```toml\n(.*?)```", text, re.DOTALL)[1]
     assert loads(example).track["overworld-1"].seed == 7
+
+
+def test_every_engine_has_its_page() -> None:
+    """docs/engines has a page for each row of the table, with a manifest that is accepted."""
+    for name, row in BUILT_IN.items():
+        text = (DOCS / f"engines/{name}.md").read_text(encoding="utf-8")
+        assert text.startswith(f"# {row.title}\n\n{row.sentence}\n")
+        example = re.search(r"```toml\n(.*?)```", text, re.DOTALL)[1]
+        made = loads(f"schema = 1\n[pack]\nname = 'n'\n[track.a]\ntheme = 'cave'\n{example}")
+        assert list(made.export) == [name]
 
 
 def test_every_check_of_a_certificate_is_documented() -> None:
@@ -141,7 +164,7 @@ def test_every_check_of_a_certificate_is_documented() -> None:
 
 def test_links_in_the_documents_lead_somewhere() -> None:
     """Every relative link of the README and docs/ points to a file."""
-    for document in [ROOT / "README.md", *DOCS.glob("*.md")]:
+    for document in [ROOT / "README.md", *DOCS.rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 
@@ -220,5 +243,5 @@ def test_dependencies_have_their_reasons() -> None:
 
 
 if __name__ == "__main__":
-    for path in (DOCS / "cli.md", DOCS / "themes.md"):
+    for path in (DOCS / name for name in WRITTEN):
         path.write_text(generate(path.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")

@@ -19,7 +19,7 @@ FLOORS = (
     {"units"},
     {"score", "register_log", "audio", "themes", ""},
     {"apu", "vocabulary", "recall", "chords"},
-    {"driver", "idioms", "articulation", "render", "model", "sampling", "features", "formats", "certificate"},
+    {"driver", "idioms", "articulation", "render", "model", "sampling", "features", "formats", "certificate", "loudness"},
     {"compose"},
     {"build", "play"},
     {"cli", "commands", "__main__"},
@@ -131,11 +131,11 @@ def test_a_score_becomes_files_without_torch(run_python, tmp_path: Path) -> None
     """With torch, onnx and pygame blocked a fresh interpreter drives, renders, certifies and writes every format."""
     program = f"""{BLOCKED}
 import pieces
-from nesasset.build import pack, manifest
-from nesasset.build.stages import make_track
+from pathlib import Path
+from nesasset.build import builder, project, studio
 from functools import partial
-made = manifest.loads("schema = 1\\n[pack]\\nname = 'n'\\n[track.a]\\ntheme = 'town'\\n[track.b]\\ntheme = 'item'\\n")
-pack.build(made, "pack", make=partial(make_track, compose=pieces.compose))
+Path("nesasset.toml").write_text("schema = 1\\n[pack]\\nname = 'n'\\n[track.a]\\ntheme = 'town'\\n[track.b]\\ntheme = 'item'\\n")
+builder.build(project.load(Path("nesasset.toml")), builder.Settings(make=partial(studio.make, compose=pieces.compose)))
 from nesasset.cli import main
 for suffix in ("wav", "flac", "mid"):
     assert main(["render", "pack/a.json", "-o", "a." + suffix]) == 0

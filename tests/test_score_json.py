@@ -68,7 +68,7 @@ def test_a_plain_reader_agrees(score: Score) -> None:
 def test_text_is_pinned() -> None:
     """The text of a small score is exactly this: the format may not change without a new version."""
     assert score_json.dumps(SMALL) == (
-        '{\n"format": "nesasset-score",\n"version": 1,\n"title": "Höhle",\n"theme": "",\n"groove": [6],\n"bar_rows": 3,\n'
+        '{\n"format": "nesasset-score",\n"version": 1,\n"driver": 1,\n"title": "Höhle",\n"theme": "",\n"groove": [6],\n"bar_rows": 3,\n'
         '"beat_rows": 4,\n"loop": [1, 4],\n"delays": {"P2": 3},\n"instruments": [\n'
         '{"kind": "pulse", "name": "", "duty": 2, "volume": [15, 8]},\n'
         '{"kind": "triangle", "name": "", "volume": [15]},\n'
@@ -97,7 +97,7 @@ MOVING = Score(
 
 def test_text_of_the_idioms_is_pinned() -> None:
     """Fields of idioms stand after the volume, and only where they are in use; a note's follow its instrument."""
-    assert score_json.dumps(MOVING).splitlines()[10:19] == [
+    assert score_json.dumps(MOVING).splitlines()[11:20] == [
         '"instruments": [',
         '{"kind": "pulse", "name": "", "duty": 2, "volume": [15, 8], "duties": [2, 0], "arpeggio": [0, 4, 7], "arpeggio_loop": 0, "vibrato": {"delay": 20, "period": 12, "depth": 25}},',
         '{"kind": "triangle", "name": "", "volume": [15], "arpeggio": [0, -4]},',

@@ -101,7 +101,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path, record_proper
     record_property("wheel_bytes", size)
     print(f"{wheel.name}: {size / 1e6:.2f} MB, {len(names)} files")
     assert {name.split("/")[0] for name in names} == {"nesasset", f"nesasset-{nesasset.__version__}.dist-info"}
-    assert "nesasset/py.typed" in names
+    assert {"nesasset/py.typed", "nesasset/build/preview.html"} <= set(names)
     assert not [name for name in names if name.endswith((".pyc", ".pkl", ".pt", ".ckpt", ".c", "_build.py"))]
     assert size <= MAX_BYTES
 

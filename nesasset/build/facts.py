@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from nesasset.build.pack import PACK_FORMAT
+from nesasset.build.glue.plain import PACK_FORMAT
 from nesasset.build.stages import SIDECAR_FORMAT, timing
 from nesasset.errors import FormatError
 from nesasset.formats import files, score_json

@@ -1,56 +1,74 @@
-"""The manifest: nesasset.toml, read and checked as a whole. Holds what may stand in it, not what is made of it.
+"""The manifest: nesasset.toml, or [tool.nesasset] of a pyproject.toml, read and checked as a whole.
 
     schema = 1
 
     [pack]
     name = "my-game"
 
-    [defaults]
-    candidates = 2
-
     [track.overworld-1]
     theme = "overworld"
     seed = 7
 
-All faults are reported at once, each with its place and line.
+    [export.godot]
+    dir = "music"
+
+Holds what may stand in it, not what is made of it. All faults are told at once, each with file, line and key. Tracks that
+come from maps are read by `sources`; `project` puts both together.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
+from nesasset.build import faults
+from nesasset.build.project import DEFAULT_NAME, read
+from nesasset.compose import controls as ranges
 from nesasset.compose.controls import Controls, check_seed
-from nesasset.errors import ControlError, FormatError, ManifestError, UnknownThemeError, did_you_mean
-from nesasset.formats.files import read_bytes
-from nesasset.themes import theme
+from nesasset.errors import ControlError, ManifestError, UnknownThemeError
+from nesasset.themes import MODES, REGISTERS, THEMES, theme
 
-DEFAULT_NAME: Final = "nesasset.toml"
 SCHEMA: Final = 1
-MAX_BYTES: Final = 1_000_000  # a manifest of 4000 tracks has about 300 kB
-MAX_TRACKS: Final = 1000
+MAX_TRACKS: Final = 4096
 ID_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+RATES: Final = (44_100, 48_000)
 # Microsoft's documentation, "Naming Files, Paths, and Namespaces": device names, reserved with any suffix too.
 _DEVICES: Final = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 _OWN_NAMES: Final = {"pack"}  # pack.json is the pack's own
-
-
 # Keys whose control has another name; register_, since a model has a method of that name.
 _CONTROL_NAMES: Final = {"tempo": "tempo_bpm", "intro": "intro_bars", "register_": "register"}
 
 
-def _control(name: str) -> Callable[[Any], Any]:
+class FaultsError(ValueError):
+    """Several faults of one rule, each with its place."""
+
+    def __init__(self, found: list[tuple[faults.Place, str]]) -> None:
+        super().__init__("; ".join(reason for _, reason in found))
+        self.faults = found
+
+
+def _control(name: str) -> AfterValidator:
     """Return a validator that lets Controls judge one of its fields."""
 
     def check(value: Any) -> Any:
         return getattr(Controls(**{name: value}), name)
 
-    return check
+    return AfterValidator(check)
+
+
+def _number(kind: str, limits: tuple[float, float]) -> WithJsonSchema:
+    """Return what an editor is told of a number; what is judged is the validator beside it."""
+    return WithJsonSchema({"type": kind, "minimum": limits[0], "maximum": limits[1]})
+
+
+def _choice(words: tuple[str, ...]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "enum": list(words)})
 
 
 def _theme_name(name: str) -> str:
@@ -64,49 +82,86 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+def _about(text: str, default: Any = None, alias: str | None = None) -> Any:
+    return Field(default=default, description=text, alias=alias)
+
+
 class Wishes(_Table):
     """What a track may ask for; in [defaults] for all tracks."""
 
-    bars: Annotated[int, AfterValidator(_control("bars"))] | None = None
-    tempo: Annotated[float, AfterValidator(_control("tempo_bpm"))] | None = None
-    key: Annotated[str, AfterValidator(_control("key"))] | None = None
-    mode: Annotated[str, AfterValidator(_control("mode"))] | None = None
-    density: Annotated[float, AfterValidator(_control("density"))] | None = None
-    intensity: Annotated[float, AfterValidator(_control("intensity"))] | None = None
-    register_: Annotated[str, AfterValidator(_control("register"))] | None = Field(default=None, alias="register")
-    swing: Annotated[float, AfterValidator(_control("swing"))] | None = None
-    intro: Annotated[int, AfterValidator(_control("intro_bars"))] | None = None
-    voices: Annotated[str, AfterValidator(_control("voices"))] | None = None
-    form: Annotated[str, AfterValidator(_control("form"))] | None = None
-    chords: Annotated[str, AfterValidator(_control("chords"))] | None = None
-    guidance: Annotated[float, AfterValidator(_control("guidance"))] | None = None
-    candidates: Annotated[int, AfterValidator(_control("candidates"))] | None = None
-    temperature: Annotated[float, AfterValidator(_control("temperature"))] | None = None
-    ornaments: bool | None = None
+    bars: Annotated[int, _control("bars"), _number("integer", ranges.BARS_RANGE)] | None = _about("Length of the loop in bars.")
+    tempo: Annotated[float, _control("tempo_bpm"), _number("number", ranges.TEMPO_RANGE_BPM)] | None = _about("Beats a minute.")
+    key: Annotated[str, _control("key")] | None = _about("Tonic: C, F#, Bb …")
+    mode: Annotated[str, _control("mode"), _choice(MODES)] | None = _about("major or minor.")
+    density: Annotated[float, _control("density"), _number("number", ranges.SHARE_RANGE)] | None = _about("How busy the melodic voices are: 0 sparse, 1 busy.")
+    intensity: Annotated[float, _control("intensity"), _number("number", ranges.SHARE_RANGE)] | None = _about("Density, drums and tempo together, 0 to 1.")
+    register_: Annotated[str, _control("register"), _choice(REGISTERS)] | None = _about("Where the melody lies: low, mid or high.", alias="register")
+    swing: Annotated[float, _control("swing"), _number("number", ranges.SWING_RANGE)] | None = _about("0.5 even, up to 0.75.")
+    intro: Annotated[int, _control("intro_bars"), _number("integer", ranges.INTRO_RANGE)] | None = _about("Bars before the loop that are played once.")
+    voices: Annotated[str, _control("voices")] | None = _about("The voices that play, as in 'P1 TR NO'; the others stay free for effects.")
+    form: Annotated[str, _control("form")] | None = _about("Sections: AABA, A A' B A (strokes vary), A A+2 B A (moved by semitones).")
+    chords: Annotated[str, _control("chords")] | None = _about("A chord a bar, by degree or name: 'I vi IV V'.")
+    guidance: Annotated[float, _control("guidance"), _number("number", ranges.GUIDANCE_RANGE)] | None = _about("How strongly the theme is felt.")
+    candidates: Annotated[int, _control("candidates"), _number("integer", ranges.CANDIDATES_RANGE)] | None = _about("Compose so many and keep the best.")
+    temperature: Annotated[float, _control("temperature"), _number("number", ranges.TEMPERATURE_RANGE)] | None = _about("How daring the choice of notes is.")
+    ornaments: bool | None = _about("Duty sequences, drum courses, vibrato, echo; true by default.")
+
+
+ThemeName = Annotated[str, AfterValidator(_theme_name), WithJsonSchema({"type": "string", "enum": list(THEMES)})]
+Seed = Annotated[int, AfterValidator(check_seed), _number("integer", ranges.SEED_RANGE)]
 
 
 class Track(Wishes):
     """One [track.ID] table."""
 
-    theme: Annotated[str, AfterValidator(_theme_name)]
-    seed: Annotated[int, AfterValidator(check_seed)] = 0
-    title: Annotated[str, Field(max_length=100)] = ""
+    theme: ThemeName = Field(description="What the level is about; nesasset themes lists them.")
+    seed: Seed = _about("Another seed, another piece.", 0)
+    title: Annotated[str, Field(max_length=100)] = _about("For people and players; the id where empty.", "")
 
 
 class Pack(_Table):
     """The [pack] table."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    rate: Literal[44_100, 48_000] = 44_100
-    author: Annotated[str, Field(max_length=200)] = ""
-    license: Annotated[str, Field(max_length=200)] = ""
+    name: Annotated[str, Field(min_length=1, max_length=100, description="The album in a player's words.")]
+    rate: Literal[44_100, 48_000] = _about("Samples a second.", 44_100)
+    author: Annotated[str, Field(max_length=200)] = _about("Written into the files' tags.", "")
+    license: Annotated[str, Field(max_length=200)] = _about("Written into the files' tags.", "")
+    scores: Annotated[str, Field(max_length=200)] = _about("Folder of the kept scores, seen from the manifest.", "scores")
+
+
+class Quality(_Table):
+    """The [quality] table: what the build makes sure of."""
+
+    loudness: Annotated[float, Field(ge=-40, le=-8)] | None = _about("Loudness of every track in LUFS; left as it is where absent.")
+    true_peak: Annotated[float, Field(ge=-20, le=0)] = _about("Highest true peak in dBTP that a gain may lead to.", -1.0)
+    tolerance: Annotated[float, Field(ge=0.1, le=20)] = _about("How far a track may stay from the loudness, in LU, before the build fails.", 2.0)
+
+
+class Export(_Table):
+    """One [export.ENGINE] table; what is left out is the engine's own way."""
+
+    dir: Annotated[str, Field(min_length=1, max_length=300)] | None = _about("Folder of the files, seen from the manifest.")
+    format: Literal["ogg", "wav", "flac"] | None = _about("Sound files of another kind than the engine's usual one.")
+    quality: Annotated[float, Field(ge=0, le=1)] = _about("Of OGG Vorbis, 0 to 1.", 0.4)
+    rates: Annotated[list[Literal[44_100, 48_000]], Field(min_length=1, max_length=2)] | None = _about("Sample rates to render at; the pack's by default.")
+    stems: bool = _about("A file for each voice too; their sum is the mix.", False)
+    fade: Annotated[float, Field(ge=0.1, le=60)] | None = _about("Also a file that ends: two rounds, then a fade-out of so many seconds.")
+    outro: bool = _about("Also a file to end the track with: its last bars and a closing note.", False)
+    tracks: Annotated[list[str], Field(min_length=1)] = _about("Patterns of the tracks to export.", ["*"])
+
+
+class Sources(_Table):
+    """The [sources] table: maps whose properties make tracks."""
+
+    maps: Annotated[list[str], Field(min_length=1)] = Field(description="Patterns of Tiled (.tmx, .tmj) and LDtk (.ldtk) files.")
+    seed: Literal["id", "map"] = _about("Where a level's seed comes from: its name, or the tiles of its map.", "id")
 
 
 def _track_id(name: str) -> str:
     """Return a track's id if it is safe as a file name everywhere."""
     if not ID_PATTERN.fullmatch(name):
         raise ValueError(
-            f"a track id has 1 to 64 of a-z, 0-9, - and _ and starts with a letter or digit, not {name!r}: "
+            f"a track id has 1 to 64 of a-z, 0-9, - and _ and starts with a letter or digit, not {name[:80]!r}: "
             "it becomes a file name"
         )
     if name in _DEVICES:
@@ -122,40 +177,103 @@ def _schema(version: int) -> int:
     return version
 
 
-class Manifest(_Table):
-    """A whole manifest."""
+def _engine_name(name: str) -> str:
+    from nesasset.build.engines import engine
 
-    schema_: Annotated[int, Field(alias="schema"), AfterValidator(_schema)]
+    return engine(name).name
+
+
+TrackId = Annotated[str, AfterValidator(_track_id)]
+EngineName = Annotated[str, AfterValidator(_engine_name)]
+
+
+class Manifest(_Table):
+    """A whole manifest. A family, several versions of one piece, will be a table of its own beside `track`."""
+
+    schema_: Annotated[int, AfterValidator(_schema), WithJsonSchema({"const": SCHEMA})] = Field(alias="schema", description="Version of this form.")
     pack: Pack
     defaults: Wishes = Wishes()
-    track: Annotated[dict[Annotated[str, AfterValidator(_track_id)], Track], Field(min_length=1, max_length=MAX_TRACKS)]
+    track: Annotated[dict[TrackId, Track], Field(max_length=MAX_TRACKS)] = {}
+    export: dict[EngineName, Export] = {}
+    quality: Quality = Quality()
+    sources: Sources | None = None
 
     def controls(self, track_id: str) -> Controls:
         """Return the controls of a track: its own wishes over the defaults."""
-        own = self.track[track_id]
+        return self.controls_of(self.track[track_id])
+
+    def controls_of(self, own: Track) -> Controls:
+        """Return the controls of a track's table, which may come from a map."""
         wishes = {name: getattr(own, name) for name in Wishes.model_fields}
         given = {name: getattr(self.defaults, name) if wish is None else wish for name, wish in wishes.items()}
         return Controls(**{_CONTROL_NAMES.get(name, name): wish for name, wish in given.items()})
 
     @model_validator(mode="after")
-    def _wishes_agree(self) -> Manifest:
-        """Refuse wishes that are possible one by one but not together, such as a form and a number of bars."""
-        faults = []
+    def _agrees(self) -> Manifest:
+        """Refuse what is possible one by one but not together, such as a form and a number of bars."""
+        found: list[tuple[faults.Place, str]] = []
+        if not self.track and self.sources is None:
+            found.append((("track",), ""))
         for track_id in self.track:
             try:
                 self.controls(track_id)
             except ControlError as error:
-                faults.append(f"track.{track_id}: {error}")
-        if faults:
-            raise ValueError("; ".join(faults))
+                found.append((("track", track_id), str(error)))
+        found += self._export_faults() + _path_faults(self)
+        if found:
+            raise FaultsError([(place, _at(place, reason)) for place, reason in found])
         return self
 
+    def _export_faults(self) -> list[tuple[faults.Place, str]]:
+        from nesasset.build.engines import engine
 
-def load(path: str | Path) -> Manifest:
+        found: list[tuple[faults.Place, str]] = []
+        places: dict[str, str] = {}
+        for name, export in self.export.items():
+            target = engine(name)
+            folder = str(PurePosixPath(export.dir or target.folder))
+            if folder in places:
+                found.append((("export", name), f"the folder {folder!r} is that of [export.{places[folder]}] too; give each its own dir"))
+            places[folder] = name
+            if export.format is not None and export.format not in target.carriers:
+                allowed = " or ".join(target.carriers)
+                found.append((("export", name, "format"), f"{target.title} takes {allowed}, not {export.format!r}"))
+            if target.sprite and (export.stems or export.outro or export.fade or len(export.rates or ()) > 1):
+                found.append((("export", name), f"{target.title} gets one file with all tracks: stems, outro, fade and several rates are not for it"))
+            chosen = [track_id for track_id in self.track if any(fnmatchcase(track_id, pattern) for pattern in export.tracks)]
+            if self.track and self.sources is None and not chosen:
+                found.append((("export", name, "tracks"), f"no track is named {' or '.join(export.tracks)}; there are {', '.join(list(self.track)[:8])}"))
+            stems: dict[str, str] = {}
+            for track_id in chosen:
+                other = stems.setdefault(target.stem(track_id), track_id)
+                if other != track_id:
+                    found.append((("track", track_id), f"{target.title} would give it the same file as {other}; change one of the ids"))
+        return found
+
+
+def _at(place: faults.Place, reason: str) -> str:
+    return f"{'.'.join(place)}: {reason}" if reason else "a table [track.ID] for each track is missing"
+
+
+def _path_faults(manifest: Manifest) -> list[tuple[faults.Place, str]]:
+    """Return the folders and patterns that mean something else on another machine."""
+    paths: list[tuple[faults.Place, str]] = [(("pack", "scores"), manifest.pack.scores)]
+    paths += [(("export", name, "dir"), export.dir) for name, export in manifest.export.items() if export.dir is not None]
+    paths += [(("sources", "maps"), pattern) for pattern in (manifest.sources.maps if manifest.sources else ())]
+    found: list[tuple[faults.Place, str]] = []
+    for place, path in paths:
+        if PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or "\\" in path or path.startswith("~"):
+            found.append((place, f"a path must be relative to the manifest and have / between folders, not {path[:80]!r}"))
+        elif "\0" in path or not path.strip():
+            found.append((place, f"a path must be a name, not {path[:80]!r}"))
+    return found
+
+
+def load(path: str) -> Manifest:
     """Read a manifest.
 
     Args:
-        path: A TOML file.
+        path: A TOML file; of a pyproject.toml the table [tool.nesasset] is read.
 
     Returns:
         The manifest, complete and in range.
@@ -163,97 +281,65 @@ def load(path: str | Path) -> Manifest:
     Raises:
         ManifestError: The file cannot be read or says what it may not say; the message has a line for each fault.
     """
-    try:
-        data = read_bytes(path, MAX_BYTES)
-    except FormatError as error:
-        raise ManifestError(f"no manifest: {error}") from error
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ManifestError(f"{path}: a manifest must be UTF-8 text ({error.reason} at byte {error.start})") from error
-    return loads(text, str(path))
+    return loads(read(path), str(path))
 
 
 def loads(text: str, name: str = DEFAULT_NAME) -> Manifest:
     """Return the manifest that a TOML text holds; `name` stands in the error messages. See `load`."""
     try:
-        tables = tomllib.loads(text.replace("\r\n", "\n"))
+        tables: Any = tomllib.loads(text.replace("\r\n", "\n"))
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         raise ManifestError(f"{name}: not valid TOML: {str(error) or type(error).__name__}") from error
+    prefix: faults.Place = ()
+    if PurePosixPath(name.replace("\\", "/")).name == "pyproject.toml":
+        prefix = ("tool", "nesasset")
+        tool = tables.get("tool", {})
+        tables = tool.get("nesasset") if isinstance(tool, dict) else None
+        if tables is None:
+            raise ManifestError(f"{name} has no table [tool.nesasset]; write one, or a {DEFAULT_NAME} with nesasset init")
     try:
         return Manifest.model_validate(tables)
     except ValidationError as error:
-        faults = [_sentence(fault, text) for fault in error.errors(include_url=False)]
-    lines = [f"{name}:{line}: {sentence}" if line else f"{name}: {sentence}" for line, sentence in sorted(faults)]
+        lines = faults.sentences(error.errors(include_url=False), text, name, prefix, known_keys)
     raise ManifestError("\n".join(lines))
 
 
-def _sentence(fault: Mapping[str, Any], text: str) -> tuple[int, str]:
-    """Return the line and the sentence for one of pydantic's faults."""
-    place = tuple(str(part) for part in fault["loc"] if part != "[key]")
-    line, path = line_of(text, place), ".".join(place)
-    kind, value, context = fault["type"], fault["input"], fault.get("ctx", {})
-    if kind == "extra_forbidden":
-        known = _known_keys(place[:-1])
-        return line, f"unknown key {path}{did_you_mean(place[-1], known) or ', allowed are ' + ', '.join(known)}"
-    if kind == "missing" or (kind == "too_short" and path == "track"):
-        return line if kind == "too_short" else line_of(text, place[:-1]), f"{_TABLES.get(path, path)} is missing"
-    if kind == "value_error":
-        reason = str(context.get("error", fault["msg"]))
-        return line, f"{path}: {reason}" if path else reason
-    if kind == "literal_error":
-        return line, f"{path} must be {context['expected']}, not {value!r}"
-    if kind.endswith(("_type", "_parsing", "_from_float")):
-        return line, f"{path} must be {_TYPES.get(kind, kind)}, not {value!r}"
-    return line, f"{path}: {fault['msg'][:1].lower()}{fault['msg'][1:]}, not {value!r}"
+_MODELS: Final[Mapping[str, type[BaseModel]]] = {
+    "pack": Pack, "defaults": Wishes, "track": Track, "export": Export, "quality": Quality, "sources": Sources,
+}  # fmt: skip
 
 
-_TABLES: Final = {"schema": "schema = 1", "pack": "the table [pack]", "track": "a table [track.ID] for each track"}
-_TYPES: Final = {
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "string_type": "a text in quotes",
-    "model_type": "a table",
-    "dict_type": "a table",
-}
-
-
-def _known_keys(place: tuple[str, ...]) -> list[str]:
+def known_keys(place: faults.Place) -> list[str]:
     """Return the keys allowed in the table at a place."""
-    if not place:
-        return ["schema", "pack", "defaults", "track"]
-    tables: dict[str, type[BaseModel]] = {"pack": Pack, "defaults": Wishes}
-    return [field.alias or name for name, field in tables.get(place[0], Track).model_fields.items()]
+    model = _MODELS.get(place[0], Manifest) if place else Manifest
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
-_HEADER: Final = re.compile(r"\s*\[\[?\s*([^\[\]#]+?)\s*\]\]?\s*(?:#.*)?$")
-_KEY: Final = re.compile(r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
-_PART: Final = re.compile(r"[\w-]+|\"[^\"]*\"|'[^']*'")
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a manifest, for editors; it has no null, since TOML has none."""
+    from nesasset.build.engines import engines
+
+    schema = Manifest.model_json_schema()
+    exports = schema["properties"]["export"]
+    exports["properties"] = dict.fromkeys(sorted(engines()), exports["additionalProperties"])
+    exports["additionalProperties"] = False
+    schema["properties"]["track"]["propertyNames"] = {"pattern": f"^{ID_PATTERN.pattern}$"}
+    schema |= {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "nesasset manifest"}
+    cleaned: dict[str, Any] = _without_null(schema)
+    return cleaned
 
 
-def line_of(text: str, place: tuple[str, ...]) -> int:
-    """Return the line (from 1) on which a key or table of a TOML text stands, or of the table that should hold it.
-
-    tomllib keeps no line numbers. This small scan knows headers and `key = value` lines, which is how manifests are
-    written; for inline tables it returns the line of the outer key, and 0 for the top of the file.
-    """
-    best_length, best_line = 0, 0
-    table: tuple[str, ...] = ()
-    inside = 0  # the first line of something within the place: [a.b] for the place a
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := _HEADER.match(line):
-            path = table = _parts(header[1])
-        elif key := _KEY.match(line):
-            path = (*table, *_parts(key[1]))
-        else:
-            continue
-        if len(path) > best_length and place[: len(path)] == path:
-            best_length, best_line = len(path), number
-        if not inside and place and path[: len(place)] == place:
-            inside = number
-    return best_line if best_length == len(place) else inside or best_line
+def _without_null(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_null(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: _without_null(entry) for key, entry in value.items() if not (key == "default" and (entry is None or isinstance(entry, dict)))}
+    options = found.get("anyOf")
+    if isinstance(options, list) and {"type": "null"} in options:
+        rest = [option for option in options if option != {"type": "null"}]
+        del found["anyOf"]
+        found = {**found, **rest[0]} if len(rest) == 1 else {**found, "anyOf": rest}
+    return found
 
 
-def _parts(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip("\"'") for part in _PART.findall(dotted))

@@ -1,22 +1,23 @@
-"""The stages of one track: compose -> score -> log -> audio -> files. Plain functions; nothing here touches the disk.
+"""How a track's score is found: compose, play, certify, and again with the next seed. Plain functions; nothing touches the disk.
 
-Each stage depends on its arguments only, so that a later cache can key it by them.
+`studio` runs them through the cache and makes the files.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Final
 
 import nesasset
 from nesasset.audio import Audio
+from nesasset.build.order import ATTEMPTS, Order, seeds
+from nesasset.build.seal import seal, wishes_of
 from nesasset.certificate import Certificate, certify
-from nesasset.compose.controls import SEED_RANGE, Controls
+from nesasset.compose.controls import Controls
 from nesasset.driver import drive
 from nesasset.errors import CertificateError
 from nesasset.render import render
@@ -24,29 +25,11 @@ from nesasset.score import Score
 from nesasset.themes import theme
 from nesasset.units import FRAME_RATE_HZ
 
-ATTEMPTS: Final = 8  # seeds tried before a track is given up
 SIDECAR_FORMAT: Final = "nesasset-track"
 SIDECAR_VERSION: Final = 1
 
 Composer = Callable[[str, int, Controls], Score]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What one track is to be."""
-
-    id: str
-    """Stem of the track's file names."""
-    theme: str
-    seed: int = 0
-    controls: Controls = field(default_factory=Controls)
-    title: str = ""
-    """For people and players; the id where empty."""
-    sample_rate_hz: int = 44_100
-    pack: str = ""
-    """Name of the pack, the album in the players' words."""
-    author: str = ""
-    license: str = ""
+Play = Callable[[Score], Audio]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +45,6 @@ class Take:
     """0 for the asked seed, 1 for the next …"""
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
-    """A finished track, ready to be written."""
-
-    order: Order
-    files: Mapping[str, bytes]
-    """Contents by file name."""
-    sidecar: Mapping[str, Any]
-    """What ID.track.json holds."""
-
-
 def compose_score(theme_name: str, seed: int, controls: Controls) -> Score:
     """Compose with the model of this installation, loaded once a process. See `nesasset.compose.compose`."""
     from nesasset.compose import compose  # onnxruntime, only where something is really composed
@@ -81,37 +53,33 @@ def compose_score(theme_name: str, seed: int, controls: Controls) -> Score:
     return score
 
 
-def seeds(seed: int, count: int = ATTEMPTS) -> Iterator[int]:
-    """Yield a seed and its successors: the seed itself, then numbers that depend on nothing but it and their place."""
-    yield seed
-    for attempt in range(1, count):
-        digest = hashlib.sha256(f"nesasset seed {seed} attempt {attempt}".encode()).digest()
-        yield int.from_bytes(digest[:4], "big") % (SEED_RANGE[1] + 1)
-
-
-def take(order: Order, compose: Composer | None = None) -> Take:
+def take(order: Order, compose: Composer | None = None, play: Play | None = None) -> Take:
     """Compose, play and certify, with the next seed of the sequence as long as the certificate fails.
 
     Args:
         order: What is wanted.
         compose: Makes a score from theme, seed and controls; None is the model.
+        play: Makes the sound of a score at the order's rate; None drives and renders it.
 
     Returns:
-        The first take that passes.
+        The first take that passes, its score sealed.
 
     Raises:
         UnknownThemeError: No theme has that name.
         CertificateError: None of the seeds gave a track that passes; the message says why the last one did not.
     """
     compose = compose or compose_score
+    play = play or (lambda score: render(drive(score), order.sample_rate_hz))
     last = ""
     for attempt, seed in enumerate(seeds(order.seed)):
         score = compose(theme(order.theme).name, seed, order.controls)
         if order.title:
             score = replace(score, title=order.title)
-        audio = render(drive(score), order.sample_rate_hz)
+        audio = play(score)
         certificate = certify(score, audio)
         if certificate.passed:
+            told = wishes_of(theme(order.theme).name, seed, order.controls)
+            score = seal(replace(score, provenance={**told, **score.provenance}))
             return Take(score, audio, certificate, seed, attempt)
         last = "; ".join(f"{check.name}: {check.sentence}" for check in certificate.failures)
     raise CertificateError(
@@ -120,51 +88,30 @@ def take(order: Order, compose: Composer | None = None) -> Take:
     )
 
 
-def make_track(order: Order, compose: Composer | None = None) -> Track:
-    """Make a track with all its files. See `take` for the errors."""
-    made = take(order, compose)
-    files = encode_files(order, made)
-    sidecar = sidecar_of(order, made, files)
-    files[sidecar_name(order.id)] = to_json_bytes(sidecar)
-    return Track(order, files, sidecar)
-
-
 def sidecar_name(track_id: str) -> str:
     """Return the file name of a track's sidecar."""
     return f"{track_id}.track.json"
-
-
-def encode_files(order: Order, made: Take) -> dict[str, bytes]:
-    """Return the contents of the score, OGG, MIDI and picture of a track by file name."""
-    from nesasset.formats import midi, ogg, piano_roll, score_json
-
-    picture = io.BytesIO()
-    piano_roll.draw(made.score).save(picture, "PNG", compress_level=9)
-    return {
-        f"{order.id}.json": score_json.dumps(made.score).encode(),
-        f"{order.id}.mid": midi.encode(made.score),
-        f"{order.id}.ogg": ogg.encode(made.audio, tags(made.score, _title(order), order.pack, order.author, order.license)),
-        f"{order.id}.png": picture.getvalue(),
-    }
 
 
 def _title(order: Order) -> str:
     return order.title or order.id
 
 
-def tags(score: Score, title: str = "", album: str = "", author: str = "", license: str = "") -> dict[str, str]:
+def tags(
+    score: Score, title: str = "", album: str = "", author: str = "", license: str = "", edited: bool = False
+) -> dict[str, str]:
     """Return the tags that a player shows; the loop tags are the writers' own affair.
 
     Music that a model composed says so, as shops and laws ask; a score written by hand has no such line.
     """
-    made_by = score.provenance.get("model")
+    made_by, worked_on = score.provenance.get("model"), ", edited by hand" if edited else ""
     known = {
         "TITLE": title or score.title or score.theme,
         "ALBUM": album,
         "ARTIST": author,
         "LICENSE": license,
         "GENRE": "Chiptune",
-        "COMMENT": f"AI-generated music, model {made_by}, seed {score.provenance.get('seed')}" if made_by else "",
+        "COMMENT": f"AI-generated music, model {made_by}, seed {score.provenance.get('seed')}{worked_on}" if made_by else "",
         "ENCODER": generator(),
     }
     return {name: value for name, value in known.items() if value}
@@ -175,19 +122,22 @@ def generator() -> str:
     return f"nesasset {nesasset.__version__}"
 
 
-def sidecar_of(order: Order, made: Take, files: Mapping[str, bytes]) -> dict[str, Any]:
-    """Return the sidecar of a track: every number that an engine's exporter or a person may need.
+def facts_of(order: Order, score: Score, audio: Audio, certificate: Certificate, edited: bool) -> dict[str, Any]:
+    """Return the facts of a track: every number that an engine's exporter or a person may need.
 
     Args:
         order: What was asked for.
-        made: What came of it.
-        files: The track's other files by name.
+        score: What is played.
+        audio: Its sound at the pack's rate.
+        certificate: Of both.
+        edited: Whether a person has worked on the score.
 
     Returns:
-        JSON values; the keys are documented in docs/cli.md.
+        JSON values, the sidecar's without its list of files; the keys are documented in docs/cli.md.
     """
-    score, audio = made.score, made.audio
     provenance = dict(score.provenance)
+    used = provenance.get("seed")
+    tried = list(seeds(order.seed))
     return {
         "format": SIDECAR_FORMAT,
         "version": SIDECAR_VERSION,
@@ -196,18 +146,19 @@ def sidecar_of(order: Order, made: Take, files: Mapping[str, bytes]) -> dict[str
         "title": _title(order),
         "theme": order.theme,
         "seed": order.seed,
-        "seed_used": made.seed,
-        "attempt": made.attempt,
+        "seed_used": used,
+        "attempt": tried.index(used) if used in tried else None,
         "controls": order.controls.to_json(),
+        "edited": edited,
+        "driver": score.driver,
         "model": {"name": provenance.get("model"), "sha256": provenance.get("model_sha256")},
         "license": order.license,
         "author": order.author,
-        "ai": {"pre_generated": True},
+        "ai": {"pre_generated": bool(provenance.get("model"))},
         **timing(score, audio),
-        "certificate": made.certificate.to_json(),
+        "certificate": certificate.to_json(),
         "surprisal": provenance.get("surprisal"),
         "pcm_sha256": hashlib.sha256(audio.samples.astype("<i2").tobytes()).hexdigest(),
-        "files": {name: fingerprint(content) for name, content in sorted(files.items())},
     }
 
 

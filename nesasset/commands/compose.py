@@ -64,10 +64,11 @@ def command(theme: str, seed: int, plain: bool, output: str, as_json: bool, **wi
         raise click.UsageError(f"a score is saved as FILE.json, not {output!r}; nesasset render makes other formats")
 
     from nesasset.build import stages
+    from nesasset.build.order import Order
     from nesasset.formats import score_json
 
     with busy(f"composing {wanted.name}"):
-        made = stages.take(stages.Order("piece", wanted.name, seed, controls))
+        made = stages.take(Order("piece", wanted.name, seed, controls))
     if output == "-":
         click.echo(score_json.dumps(made.score), nl=False)
         return

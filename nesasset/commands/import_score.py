@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from nesasset.commands._shared import JSON_OPTION, print_facts, print_json
 from nesasset.commands._sources import suffix_of
+
+if TYPE_CHECKING:
+    from nesasset.score import Score
 
 FORMATS = (".ftm.txt", ".mid", ".midi")
 
 
 @click.command("import")
 @click.argument("source", metavar="FILE")
-@click.option("-o", "output", required=True, metavar="FILE.json", help="Where the score goes. -o castle.json")
+@click.option("-o", "output", metavar="FILE.json", help="Where the score goes. -o castle.json")
+@click.option("--track", metavar="ID", help="Keep it as the score of a track of the manifest, instead of -o. --track castle")
+@click.option("-m", "manifest_path", metavar="FILE", help="The manifest that --track means; the nearest by default. -m music/nesasset.toml")
 @JSON_OPTION
-def command(source: str, output: str, as_json: bool) -> None:
+def command(source: str, output: str | None, track: str | None, manifest_path: str | None, as_json: bool) -> None:
     """Make a score of a tracker's text or a MIDI file.
 
-    FILE is FamiTracker text (.ftm.txt) or MIDI (.mid). What a score cannot hold is left out, and a line says what. A MIDI file that nesasset wrote comes back with the edits in it; any other is reduced to four voices.
+    FILE is FamiTracker text (.ftm.txt), MIDI (.mid) or, with --track, a score (.json). What a score cannot hold is left out, and a line says what. A MIDI file that nesasset wrote comes back with the edits in it; any other is reduced to four voices. With --track the score takes its place in the game: builds play it, mark it as edited and never overwrite it.
 
     Example: nesasset import castle.ftm.txt -o castle.json
-    """
-    suffix = suffix_of(source, FORMATS)
-    if suffix is None:
-        raise click.UsageError(f"the suffix of {source!r} must be one of {', '.join(FORMATS)}")
-    from nesasset.formats import famitracker, midi_import, score_json
 
-    score, notes = (famitracker if suffix == ".ftm.txt" else midi_import).load(source)
+    Example: nesasset import castle.mid --track castle
+    """
+    if (output is None) == (track is None):
+        raise click.UsageError("say where the score goes: either -o FILE.json or --track ID")
+    allowed = FORMATS if track is None else (*FORMATS, ".json")
+    suffix = suffix_of(source, allowed)
+    if suffix is None:
+        raise click.UsageError(f"the suffix of {source!r} must be one of {', '.join(allowed)}")
+    from nesasset.formats import famitracker, midi_import, score_json
+    notes: tuple[str, ...] = ()
+    score: Score
+    if suffix == ".json":
+        score = score_json.load(source)
+    else:
+        score, found = (famitracker if suffix == ".ftm.txt" else midi_import).load(source)
+        notes = tuple(found)
+    if track is not None:
+        score, output = _place(score, track, manifest_path)
+    assert output is not None
     score_json.save(score, output)
     facts: dict[str, object] = {
         "file": output,
@@ -41,3 +61,29 @@ def command(source: str, output: str, as_json: bool) -> None:
     print_facts((name, value) for name, value in facts.items() if name != "left_out")
     for note in notes:
         click.echo(f"note: {note}", err=True)
+
+
+def _place(score: Score, track: str, manifest_path: str | None) -> tuple[Score, str]:
+    """Return a score as the one of a track, and its file: what is known of where the music came from stays with it."""
+    from contextlib import suppress
+    from dataclasses import replace
+
+    from nesasset.build import project
+    from nesasset.build.seal import SEAL
+    from nesasset.errors import ManifestError, NesassetError, did_you_mean
+    from nesasset.formats import score_json
+
+    found = project.load(project.find(manifest_path))
+    if track not in found.orders:
+        raise ManifestError(f"--track: no track is named {track!r}{did_you_mean(track, found.orders)}")
+    path = found.score_path(track)
+    before: dict[str, object] = {}
+    with suppress(NesassetError):  # there may be none yet, or none that says where it came from
+        before = dict(score_json.load(path).provenance)
+    # The seal of the score before stays if it has none: whether the music is still the same, it will show.
+    provenance = {**before, **score.provenance}
+    if SEAL in before and SEAL not in score.provenance:
+        provenance[SEAL] = before[SEAL]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    order = found.orders[track]
+    return replace(score, title=order.title or score.title, theme=order.theme, provenance=provenance), str(path)

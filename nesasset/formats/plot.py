@@ -128,6 +128,11 @@ def draw(audio: Audio, score: Score | None = None, title: str = "", facts: Seque
     return image
 
 
+def time_axis(width: int) -> tuple[int, int]:
+    """Return where time begins in a picture of that width, and how many pixels the whole piece takes."""
+    return _LEFT, width - _LEFT - _RIGHT
+
+
 # Places: all panels but the seam share one axis of time.
 
 

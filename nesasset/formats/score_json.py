@@ -25,10 +25,11 @@ MAX_VALUES: Final = 65_536  # in provenance
 MAX_DEPTH: Final = 64  # of provenance; far below Python's own limit, so that none of our recursions meets it
 
 _KEYS: Final = (
-    "format", "version", "title", "theme", "groove", "bar_rows", "beat_rows", "loop", "delays", "instruments",
+    "format", "version", "driver", "title", "theme", "groove", "bar_rows", "beat_rows", "loop", "delays", "instruments",
     "bars", "provenance",
 )  # fmt: skip
-_OPTIONAL: Final = {"title", "theme", "delays", "provenance"}
+_OPTIONAL: Final = {"driver", "title", "theme", "delays", "provenance"}
+_FIRST_DRIVER: Final = 1  # of files that name none: they are older than the key
 _INSTRUMENT_KEYS: Final = (
     "kind", "name", "duty", "period", "mode", "volume", "duties", "arpeggio", "arpeggio_loop", "vibrato",
 )  # fmt: skip
@@ -59,6 +60,7 @@ def dumps(score: Score) -> str:
     head = {
         "format": FORMAT,
         "version": VERSION,
+        "driver": score.driver,
         "title": score.title,
         "theme": score.theme,
         "groove": list(score.groove),
@@ -263,6 +265,9 @@ def _to_score(document: object) -> Score:
     for label, value in (("bar_rows", bar_rows), ("beat_rows", beat_rows)):
         if not _is_int(value) or not 1 <= value <= 256:  # before the bars are cut by it
             raise ScoreError(out_of_range(label, _Shown(value), 1, 256))
+    driver = document.get("driver", _FIRST_DRIVER)
+    if not _is_int(driver):
+        raise ScoreError(f"driver must be a whole number, not {_show(driver)}")
     instruments = _instruments_from_json(document["instruments"])
     voices = _bars_to_voices(document["bars"], bar_rows)
     try:
@@ -277,6 +282,7 @@ def _to_score(document: object) -> Score:
             title=document.get("title", ""),
             theme=document.get("theme", ""),
             provenance=document.get("provenance", {}),
+            driver=driver,
         )
     except ScoreError as error:
         raise ScoreError(_with_bar(str(error), bar_rows)) from error

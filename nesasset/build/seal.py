@@ -1,0 +1,43 @@
+"""Which scores are as they were composed: a seal over the music stands in the provenance, and a hand that edits breaks it.
+
+So a build can tell a score that it may compose anew from one that a person has worked on, with no lock and no cache at
+hand: after a build that was killed, on another machine, in another branch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from nesasset.compose.controls import Controls
+from nesasset.formats import score_json
+from nesasset.score import Score
+
+SEAL: Final = "seal"
+
+
+def music_digest(score: Score) -> str:
+    """Return the SHA-256 of what is heard of a score: all but its title, theme and provenance."""
+    return hashlib.sha256(score_json.dumps(replace(score, title="", theme="", provenance={})).encode()).hexdigest()
+
+
+def seal(score: Score) -> Score:
+    """Return a score that says of its music that it is as it was composed."""
+    return replace(score, provenance={**score.provenance, SEAL: music_digest(score)})
+
+
+def is_edited(score: Score) -> bool:
+    """Return whether somebody has changed the music since it was composed, or wrote it to begin with."""
+    return score.provenance.get(SEAL) != music_digest(score)
+
+
+def asked_for(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return theme, seed and controls that a score says it was composed for."""
+    return {name: provenance.get(name) for name in ("theme", "seed", "controls")}
+
+
+def wishes_of(theme: str, seed: int, controls: Controls) -> dict[str, Any]:
+    """Return what a track asks of the composer, as JSON values that can be compared and shown."""
+    return {"theme": theme, "seed": seed, "controls": controls.to_json()}
