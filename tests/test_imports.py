@@ -19,9 +19,10 @@ FLOORS = (
     {"units"},
     {"score", "register_log", "audio", "themes", ""},
     {"apu", "vocabulary", "recall", "chords"},
-    {"driver", "idioms", "articulation", "render", "model", "sampling", "features", "formats", "certificate"},
+    {"driver", "sfx", "idioms", "articulation", "render", "model", "sampling", "features", "formats", "certificate"},
     {"compose"},
     {"build", "play"},
+    {"testing"},
     {"cli", "commands", "__main__"},
 )
 # Data classes of compose that stand on nothing but the nouns.

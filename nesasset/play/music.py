@@ -1,0 +1,603 @@
+"""Music in a running game: what a game calls. Every method returns at once, and none of them raises in a game that is running.
+
+    music = nesasset.play.Music()
+    music.play("overworld", seed=7)
+    music.to("boss", at="bar", via="bridge")
+
+A thread of its own makes sound ahead of need and hands it to an output; a process of its own composes. What goes wrong is told
+once through the log "nesasset.play", and the music goes on as it was; `strict=True` raises instead what is wrong in a call.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nesasset import sfx
+from nesasset.compose.controls import Controls, check_seed
+from nesasset.driver import period_table
+from nesasset.errors import ControlError, NesassetError, did_you_mean
+from nesasset.formats import score_json
+from nesasset.play import outputs
+from nesasset.play.commands import check
+from nesasset.play.composer import Composer, best_composer
+from nesasset.play.engine import Frame, Position
+from nesasset.play.outputs import DEFAULT_MARGIN_S, Output, Pull, best_output
+from nesasset.play.session import Session
+from nesasset.play.worker import Answer
+from nesasset.score import Score
+from nesasset.sfx import Effect
+from nesasset.themes import THEMES
+from nesasset.themes import theme as find_theme
+from nesasset.units import VOICES
+
+Piece = str | os.PathLike[str] | Score
+"""A theme's name, a score, or the path of a score file."""
+
+EVENTS: Final = ("beat", "bar", "loop", "begin", "end", "stop", "fade", "stinger", "stinger end", "effect")
+_NAP_S: Final = 0.008
+_IDLE_NAP_S: Final = 0.02
+_MAX_EVENTS: Final = 512
+_HISTORY_FRAMES: Final = 240
+_MAX_ORDERS: Final = 64
+_MAX_FRAMES_AT_ONCE: Final = 4  # then the thread lets others have the interpreter
+
+
+@dataclass(frozen=True, slots=True)
+class MusicEvent:
+    """Something that has just been heard."""
+
+    kind: str
+    """One of EVENTS."""
+    facts: Mapping[str, Any]
+    """By kind: bar, beat, name, theme, loops …"""
+    position: Position
+    """Of the frame with which it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """How the engine is doing."""
+
+    fill_s: float
+    """Sound that waits to be played."""
+    underruns: int
+    frames: int
+    """Made so far."""
+    frame_ms: float
+    """Time that one frame takes, a running mean."""
+    call_ms: float
+    """Longest time that a call by the game has taken."""
+    latency_s: float
+    """From a command to its sound."""
+
+
+class Music:
+    """Adaptive music and sound effects of one 2A03."""
+
+    def __init__(
+        self,
+        output: str | Output = "auto",
+        sample_rate_hz: int = outputs.DEFAULT_RATE_HZ,
+        model: str | os.PathLike[str] | None = None,
+        margin_s: float = DEFAULT_MARGIN_S,
+        strict: bool = False,
+        record: bool = False,
+        composer: Callable[[Callable[[Answer], None]], Composer] = best_composer,
+        threaded: bool = True,
+    ) -> None:
+        """Start, silently; the composer's model loads in the background.
+
+        Args:
+            output: "auto": pygame's mixer, at its rate; where there is none, silence in time, with events. "pull": any audio
+                library, whose callback calls `pull`. Or an output of one's own.
+            sample_rate_hz: For "pull", 8000 to 96000.
+            model: Name or path of a model; None is the one that comes with nesasset.
+            margin_s: How late the thread that makes the sound may be, 0.02 to 1. More is safer, and answers commands later.
+            strict: Raise what is wrong in a call, instead of telling the log.
+            record: Keep every command in `record`, for `nesasset.play.replay`.
+            composer: Makes what composes; see `nesasset.play.composer`.
+            threaded: False leaves it to the caller to make frames, by `step`; `nesasset.testing` does.
+        """
+        self._strict = strict
+        self._model = None if model is None else os.fspath(model)
+        margin_s = min(max(margin_s, 0.02), 1.0)
+        self._lock = threading.RLock()
+        self.output: Output
+        if output == "auto":
+            self.output = best_output(self._is_idle, margin_s)
+        elif output == "pull":
+            self.output = Pull(self._is_idle, sample_rate_hz, margin_s)
+        elif isinstance(output, str):
+            raise ControlError(f"output must be auto, pull or an object, not {output!r}")
+        else:
+            self.output = output
+        self._session = Session(self.output.sample_rate_hz, record)
+        self._orders: dict[str, dict[str, Any]] = {}
+        """What was ordered of the composer, by the engine's name for it."""
+        self._scores: dict[int, tuple[Score, str]] = {}
+        self._evolving: dict[str, Any] | None = None
+        self._events: deque[MusicEvent] = deque(maxlen=_MAX_EVENTS)
+        self._listeners: dict[str, list[Callable[[MusicEvent], None]]] = {}
+        self._post: Callable[[MusicEvent], None] | None = None
+        self._history: deque[tuple[int, Frame]] = deque(maxlen=_HISTORY_FRAMES)
+        self._heard_frame: Frame | None = None
+        self._offset = 0
+        """Samples of the engine less those of the output: another engine may have been taken up."""
+        self._mutes: frozenset[str] = frozenset()
+        self._solo: frozenset[str] = frozenset()
+        self._frame_s = 0.0
+        self._call_s = 0.0
+        self._closed = False
+        self._was_idle = True
+        self._wakeup = threading.Event()
+        self._composer = composer(self._answered)
+        self._composer.order({"name": "", "warm": True, "model": self._model})
+        self._thread: threading.Thread | None = None
+        if threaded:
+            self._thread = threading.Thread(target=self._run, name="nesasset music", daemon=True)
+            self._thread.start()
+
+    # What is played.
+
+    def play(
+        self,
+        piece: Piece,
+        seed: int = 0,
+        *,
+        controls: Controls | Mapping[str, Any] | None = None,
+        best: bool = False,
+        evolve: bool = False,
+        at: str = "now",
+        via: str = "cut",
+        beats: int = 4,
+    ) -> None:
+        """Play a piece, at once unless told otherwise.
+
+        Args:
+            piece: A theme, which is composed bar by bar while it plays; a score; or the path of a score file.
+            seed: Of the composition.
+            controls: Wishes beside the theme, as in `nesasset.compose`; a mapping will do.
+            best: Compose as `nesasset compose` does, the same piece: better, and it begins a few seconds later. What plays
+                goes on until then.
+            evolve: Compose another section while one plays, and go on with it where that ends.
+            at: Where to leave what plays: now, beat, bar, phrase (four bars) or end.
+            via: How: cut; fade, over so many beats; bridge, a bar that leads over; equivalent, at the place where we are.
+            beats: Of a fade, 1 to 64.
+        """
+        self._call(self._play, piece, seed, controls, best, evolve, at, via, beats)
+
+    def to(
+        self,
+        piece: Piece,
+        seed: int = 0,
+        *,
+        at: str = "bar",
+        via: str = "cut",
+        controls: Controls | Mapping[str, Any] | None = None,
+        best: bool = False,
+        evolve: bool = False,
+        beats: int = 4,
+    ) -> None:
+        """Go over to a piece, at the next bar line unless told otherwise. See `play` for the arguments."""
+        self._call(self._play, piece, seed, controls, best, evolve, at, via, beats)
+
+    def prepare(
+        self, piece: Piece, seed: int = 0, *, controls: Controls | Mapping[str, Any] | None = None, best: bool = False
+    ) -> None:
+        """Compose a piece without playing it yet, so that it is there when it is wanted."""
+        self._call(self._name, piece, seed, controls, best)
+
+    def next_section(self, seed: int | None = None, at: str = "end", via: str = "cut") -> None:
+        """Compose another section of the theme that plays, and go on with it where this one ends; until it is there, this one repeats."""
+        self._call(self._next_section, seed, at, via)
+
+    def stinger(self, piece: Piece = "victory", seed: int = 0, at: str = "beat") -> None:
+        """Play a jingle over the music, in its key and tempo; then the music returns where it would be."""
+        self._call(self._stinger, piece, seed, at)
+
+    def stop(self, at: str = "now", beats: int = 0) -> None:
+        """Fall silent, fading over so many beats.
+
+        Args:
+            at: now, beat, bar, phrase or end.
+            beats: 0 to 64.
+        """
+        self._call(self._stop, at, beats)
+
+    def pause(self) -> None:
+        """Stand still, to the sample."""
+        self._call(self._do, {"do": "pause"})
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._call(self._do, {"do": "resume"})
+
+    # How it is played.
+
+    def intensity(self, level: float | None) -> None:
+        """Say how much is going on, 0 to 1: voices join and leave; None plays what is written. Later sections are composed so."""
+        self._call(self._do, {"do": "intensity", "level": level})
+
+    def tempo(self, factor: float) -> None:
+        """Play faster or slower, 0.25 to 4 times as fast as written. Pitches stay."""
+        self._call(self._do, {"do": "tempo", "factor": factor})
+
+    def transpose(self, semitones: int) -> None:
+        """Play everything but the drums higher or lower, -24 to 24 semitones."""
+        self._call(self._do, {"do": "transpose", "semitones": semitones})
+
+    def mute(self, voice: str, muted: bool = True) -> None:
+        """Silence a voice of the music, P1, P2, TR or NO, or let it be heard again; effects still use it."""
+        self._call(self._mute, voice, muted, solo=False)
+
+    def solo(self, voice: str, alone: bool = True) -> None:
+        """Let only this voice be heard, and others that are also alone."""
+        self._call(self._mute, voice, alone, solo=True)
+
+    def low_pass(self, amount: float) -> None:
+        """Muffle the sound, 0 not at all to 1 as under water."""
+        self._call(self._do, {"do": "low_pass", "amount": amount})
+
+    def volume(self, level: float, seconds: float = 0.05) -> None:
+        """Set the loudness, 0 to 1, within some seconds."""
+        self._call(self._do, {"do": "volume", "level": level, "seconds": seconds})
+
+    def duck(self, level: float = 0.3, seconds: float | None = None, attack: float = 0.1, release: float = 0.3) -> None:
+        """Be quieter for a while, while somebody speaks say.
+
+        Args:
+            level: Factor on the loudness, 0 to 1.
+            seconds: For how long; None until `duck(1)`.
+            attack: Seconds until it is so quiet.
+            release: Seconds until it is back.
+        """
+        self._call(self._do, {"do": "duck", "level": level, "seconds": seconds, "attack": attack, "release": release})
+
+    def effect(self, effect: str | Effect, seed: int = 0, tuned: bool = False) -> None:
+        """Play a sound effect on the chip; it takes voices from the music, which counts on below.
+
+        Args:
+            effect: A class of `nesasset.sfx`, or an effect.
+            seed: Of the class.
+            tuned: Keep to the chord that the music has.
+        """
+        self._call(self._effect, effect, seed, tuned)
+
+    # What happens.
+
+    def on(self, kind: str, listener: Callable[[MusicEvent], None]) -> None:
+        """Call a function from `update` when something is heard: one of EVENTS, or "all"."""
+        if kind not in (*EVENTS, "all"):
+            self._wrong(ControlError(f"unknown event {kind!r}{did_you_mean(str(kind), EVENTS)}"))
+            return
+        self._listeners.setdefault(kind, []).append(listener)
+
+    def update(self) -> list[MusicEvent]:
+        """Call the listeners for what has been heard since the last call, and return it. Once a frame of the game is good."""
+        found = []
+        while self._events:
+            found.append(self._events.popleft())
+        for event in found:
+            for listener in (*self._listeners.get(event.kind, ()), *self._listeners.get("all", ())):
+                listener(event)
+        return found
+
+    def post_events(self, wanted: bool = True) -> int:
+        """Post events of the music to pygame's queue, too, and return their type; their `kind` and facts are attributes.
+
+        Raises:
+            RuntimeError: pygame is not there.
+        """
+        from nesasset.play.pygame_events import event_type, poster
+
+        self._post = poster() if wanted else None
+        return event_type()
+
+    @property
+    def position(self) -> Position:
+        """Where the music is that is heard now."""
+        frame = self._heard()
+        return Position() if frame is None else frame.position
+
+    @property
+    def frame(self) -> Frame | None:
+        """The frame that is heard now, with what each voice does; None before the first. For displays."""
+        return self._heard()
+
+    @property
+    def is_playing(self) -> bool:
+        """Whether something is heard, or on its way to be."""
+        return not self._is_idle() or bool(self._session.commands)
+
+    def score(self) -> Score | None:
+        """Return the score that plays, as far as it is composed."""
+        deck = self._session.engine.deck
+        return None if deck is None else deck.score
+
+    @property
+    def statistics(self) -> Statistics:
+        """How the engine is doing."""
+        rate = self.output.sample_rate_hz
+        ahead = self._session.engine.samples - self.output.heard()
+        return Statistics(
+            self.output.ring.fill / rate,
+            self.output.underruns,
+            self._session.engine.frame,
+            1000 * self._frame_s,
+            1000 * self._call_s,
+            max(0.0, ahead / rate) if not self._is_idle() else 0.0,
+        )
+
+    @property
+    def record(self) -> list[list[Any]]:
+        """Every command so far with its frame, JSON values, if `record` was asked for."""
+        return list(self._session.record or ())
+
+    # Keeping it.
+
+    def save(self) -> bytes:
+        """Return the whole state of the music, for a saved game. It is that of the sound made last, a moment ahead of what is heard."""
+        with self._lock:
+            orders = {name: order for name, order in self._orders.items() if not order.get("done")}
+            return self._session.save({"orders": orders, "evolving": self._evolving, "mutes": [sorted(self._mutes), sorted(self._solo)]})
+
+    def restore(self, data: bytes) -> None:
+        """Go on from what `save` returned: the sound that follows is the same, byte for byte."""
+        self._call(self._restore, data)
+
+    def pull(self, count: int) -> NDArray[np.int16]:
+        """Return the next samples of one channel; never waits. For output "pull": call it from an audio library's callback."""
+        if not isinstance(self.output, Pull):
+            return np.zeros(count, dtype=np.int16)
+        return self.output.pull(count)
+
+    def close(self) -> None:
+        """Stop everything; the object is of no use then. Leaving a `with` block does it, too."""
+        if self._closed:
+            return
+        self._closed = True
+        self._wakeup.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=2)
+        self._composer.close()
+        self.output.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    # Behind the calls.
+
+    def _call(self, action: Callable[..., object], *arguments: Any, **named: Any) -> None:
+        began = time.perf_counter()
+        try:
+            action(*arguments, **named)
+        except NesassetError as error:
+            self._wrong(error)
+        except (TypeError, ValueError, OSError) as error:
+            self._wrong(ControlError(f"the call cannot be understood ({error})"))
+        self._wakeup.set()
+        self._call_s = max(self._call_s, time.perf_counter() - began)
+
+    def _wrong(self, error: NesassetError) -> None:
+        if self._strict:
+            raise error
+        self._session.say_once(str(error))
+
+    def _do(self, command: dict[str, Any]) -> None:
+        self._session.commands.append(check(command))
+
+    def _play(
+        self, piece: Piece, seed: int, controls: Controls | Mapping[str, Any] | None, best: bool, evolve: bool, at: str, via: str, beats: int
+    ) -> None:
+        switch = check({"do": "switch", "at": at, "via": via, "beats": beats})
+        name = self._name(piece, seed, controls, best)
+        theme = self._orders.get(name, {}).get("theme", "")
+        whole = bool(theme) and not THEMES[theme].loops
+        self._evolving = {"name": name, "count": 0} if evolve and theme and not whole else None
+        self._session.commands.append({**switch, "to": name, "whole": whole})
+
+    def _name(self, piece: Piece, seed: int, controls: Controls | Mapping[str, Any] | None, best: bool) -> str:
+        """Return the engine's name of a piece, which is ordered or handed over where it is not known yet."""
+        if isinstance(piece, Score):
+            return self._add(piece)
+        text = os.fspath(piece)
+        if text.lower().endswith(".json") or not isinstance(piece, str):
+            return self._add(score_json.load(text))
+        theme = find_theme(text)
+        check_seed(seed)
+        if not isinstance(controls, Controls):
+            controls = Controls(**(controls or {}))
+        wishes = controls.to_json()
+        told = " ".join(f"{key}={value}" for key, value in sorted(wishes.items()))
+        name = f"{theme.name} {seed}{' best' if best else ''}{' ' + told if told else ''}"
+        known = self._orders.get(name)
+        if known is None or known.get("failed") or (name not in self._session.engine.scores and known.get("done")):
+            order = {"name": name, "theme": theme.name, "seed": seed, "controls": wishes, "best": best, "model": self._model}
+            self._orders[name] = order
+            while len(self._orders) > _MAX_ORDERS:  # the engine has long forgotten them, too
+                del self._orders[next(iter(self._orders))]
+            self._composer.order(order)
+        return name
+
+    def _add(self, score: Score) -> str:
+        known = self._scores.get(id(score))
+        if known is None or known[0] is not score:
+            if len(self._scores) >= _MAX_EVENTS:
+                self._scores.clear()
+            known = self._scores[id(score)] = (score, f"score {len(self._scores) + 1} {score.title}".strip())
+        # Handed over each time: the engine forgets what it has not needed for long.
+        self._session.commands.append({"do": "add", "name": known[1], "score": score})
+        return known[1]
+
+    def _next_section(self, seed: int | None, at: str, via: str) -> None:
+        engine = self._session.engine
+        now = self._evolving["name"] if self._evolving else engine.deck.name if engine.deck is not None else ""
+        order = self._orders.get(now)
+        if order is None:
+            raise ControlError("there is no next section: what plays was not composed for a theme here")
+        if seed is None:
+            seed = _next_seed(order["seed"])
+        controls = dict(order["controls"])
+        if engine.level is not None:
+            controls["intensity"] = round(engine.level, 1)
+        evolving = self._evolving is not None
+        self._play(order["theme"], seed, controls, order["best"], evolving, at, via, 4)
+
+    def _stinger(self, piece: Piece, seed: int, at: str) -> None:
+        stinger = check({"do": "stinger", "at": at})
+        self._session.commands.append({**stinger, "to": self._name(piece, seed, None, best=True)})
+
+    def _stop(self, at: str, beats: int) -> None:
+        self._evolving = None
+        self._do({"do": "stop", "at": at, "beats": beats})
+
+    def _mute(self, voice: str, on: bool, solo: bool) -> None:
+        if voice not in VOICES:
+            raise ControlError(f"voice must be one of {', '.join(VOICES)}, not {voice!r}")
+        chosen = self._solo if solo else self._mutes
+        chosen = chosen | {voice} if on else chosen - {voice}
+        if solo:
+            self._solo = chosen
+        else:
+            self._mutes = chosen
+        silent = self._mutes | (frozenset(VOICES) - self._solo if self._solo else frozenset())
+        self._session.commands.append({"do": "mute", "voices": sorted(silent)})
+
+    def _effect(self, effect: str | Effect, seed: int, tuned: bool) -> None:
+        if isinstance(effect, str):
+            effect = sfx.make(effect, seed, self._session.engine.pitch_classes() if tuned else ())
+        self._session.commands.append({"do": "effect", "effect": effect})
+
+    def _restore(self, data: bytes) -> None:
+        with self._lock:
+            more = self._session.load(data)
+            self._evolving = more.get("evolving")
+            self._mutes, self._solo = (frozenset(voices) for voices in more.get("mutes", ((), ())))
+            self._history.clear()
+            for name, order in more.get("orders", {}).items():
+                self._orders[name] = order
+                self._composer.order(order)
+            self._offset = self._session.engine.samples - self.output.ring.written
+
+    def _answered(self, answer: Answer) -> None:
+        """Take what the composer says; called in a thread of the composer's."""
+        name = answer.get("name", "")
+        if answer.get("warm"):
+            return
+        if "error" in answer:
+            self._session.say_once(answer["error"])
+            if not name:
+                return
+            self._orders.setdefault(name, {})["failed"] = True
+            self._session.commands.append({"do": "drop", "name": name})
+        else:
+            self._session.commands.append({"do": "add", "name": name, "score": answer["score"], "complete": answer["complete"]})
+            if answer["complete"] and name in self._orders:
+                self._orders[name]["done"] = True
+        self._wakeup.set()
+
+    # The thread that makes sound.
+
+    def _is_idle(self) -> bool:
+        session = getattr(self, "_session", None)
+        return session is None or session.engine.is_silent
+
+    def _run(self) -> None:
+        sfx.make("coin")  # builds the tables of periods, once a process: not in the game's thread
+        period_table("triangle")
+        while not self._closed:
+            try:
+                nap = self._fill()
+            except Exception as error:  # a mixer that was closed under us, say: the music goes on unheard
+                self._session.say_once(f"the sound output failed, the music goes on unheard ({error!r})")
+                self.output = outputs.Silence(self._is_idle, self.output.sample_rate_hz)
+                self._offset = self._session.engine.samples
+                nap = _NAP_S
+            self._wakeup.wait(nap)
+            self._wakeup.clear()
+
+    def _fill(self) -> float:
+        """Make the sound that is wanted now, and return how long to rest."""
+        with self._lock:
+            self._session.obey()
+            idle = self._is_idle()
+        if self._was_idle and not idle:
+            self.output.wake()
+        self._was_idle = idle
+        wanted = self.output.wanted()
+        made = 0
+        while wanted > 0 and made < _MAX_FRAMES_AT_ONCE:
+            wanted -= self._make()
+            made += 1
+        self.output.filled()
+        self._tell_heard()
+        if wanted > 0:
+            return 0.0005
+        return _IDLE_NAP_S if idle and not self._history else _NAP_S
+
+    def _make(self) -> int:
+        """Make a frame and hand it over; return its length in samples."""
+        began = time.perf_counter()
+        with self._lock:
+            frame = self._session.frame()
+            self.output.ring.write(frame.samples)
+            self._history.append((frame.position.sample - self._offset, frame))
+            self._evolve(frame)
+        self._frame_s += 0.02 * (time.perf_counter() - began - self._frame_s)
+        return len(frame.samples)
+
+    def _evolve(self, frame: Frame) -> None:
+        if self._evolving is None:
+            return
+        for kind, facts in frame.events:
+            if kind == "begin" and facts["name"] == self._evolving["name"]:
+                self._call(self._next_section, None, "end", "cut")
+
+    def _heard(self) -> Frame | None:
+        """Return the frame that is heard now; called by any thread."""
+        heard, found = self.output.heard(), self._heard_frame
+        for sample, frame in list(self._history):  # a copy: the other thread adds and takes away
+            if sample > heard:
+                break
+            found = frame
+        return found
+
+    def _tell_heard(self) -> None:
+        """Take the frames that have been heard from the history, and their events with them."""
+        heard = self.output.heard()
+        while self._history and self._history[0][0] <= heard:
+            self._heard_frame = frame = self._history.popleft()[1]
+            for kind, facts in frame.events:
+                event = MusicEvent(kind, facts, frame.position)
+                self._events.append(event)
+                if self._post is not None:
+                    self._post(event)
+
+    def step(self) -> NDArray[np.int16]:
+        """Make one frame here and now, and return it; for music that has no thread (`threaded=False`)."""
+        with self._lock:
+            frame = self._session.frame()
+            self._history.append((frame.position.sample - self._offset, frame))
+            self._evolve(frame)
+        self.output.ring.written += len(frame.samples)
+        self.output.ring.read_count = self.output.ring.written
+        self._tell_heard()
+        return frame.samples
+
+
+def _next_seed(seed: int) -> int:
+    """Return the seed of the section after one: far from those that people count up."""
+    return (seed * 6_364_136_223_846_793_005 + 1_442_695_040_888_963_407) % (1 << 62)
+
