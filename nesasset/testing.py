@@ -123,11 +123,13 @@ class SilentMusic(Music):
             seconds: Rounded to whole frames of 1/60 s.
             frames: In addition.
         """
-        made = [self.step() for _ in range(round(60 * seconds) + frames)]
-        events = self.update()
-        if self._keep:
-            self._parts += made
-            self._all += events
+        made: list[NDArray[np.int16]] = []
+        for _ in range(round(60 * seconds) + frames):
+            made.append(self.step())
+            events = self.update()
+            if self._keep:
+                self._parts.append(made[-1])
+                self._all += events
         return np.concatenate(made) if made else np.zeros(0, dtype=np.int16)
 
     @property

@@ -88,8 +88,8 @@ class Session:
         try:
             box = zlib.decompressobj()
             found = json.loads(box.decompress(data, _MAX_SAVE))
-            if found["format"] != "nesasset-music":
-                raise ValueError("another format")
+            if not box.eof or found["format"] != "nesasset-music":
+                raise ValueError("cut off, or another format")
             commands = [dict(command) for command in found["commands"]]
         except (zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ControlError("these bytes are no saved music: begin anew") from error
