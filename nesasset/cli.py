@@ -21,7 +21,7 @@ import click
 import nesasset
 from nesasset.errors import ControlError, ManifestError, NesassetError, UnknownThemeError
 
-COMMANDS: Final = ("compose", "render", "import", "build", "info", "plot", "themes")
+COMMANDS: Final = ("compose", "render", "import", "play", "sfx", "build", "info", "plot", "themes")
 _MODULES: Final = {"import": "import_score"}  # where a command cannot lend its name to a module
 DONE, FAILED, USAGE, UNEXPECTED, INTERRUPTED = 0, 1, 2, 3, 130
 _USAGE_ERRORS: Final = (ManifestError, UnknownThemeError, ControlError)  # what was typed, or stands in the manifest

@@ -616,3 +616,11 @@ def test_the_position_knows_bar_beat_and_chord() -> None:
     assert position.sample == 146 * FRAME
     assert PITCHES["P2"] % 12 in stage.engine.pitch_classes()
     assert position.chord == "E"
+
+
+def test_a_frame_says_the_pitches_of_its_voices() -> None:
+    """For displays: pitches as MIDI numbers, None for silence."""
+    stage = Stage(chord())
+    stage.do("mute", voices=["P2"])
+    first, second, low = stage.engine.step().pitches
+    assert (round(first), second, round(low)) == (69, None, 47)

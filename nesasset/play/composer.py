@@ -21,6 +21,7 @@ from nesasset.play.worker import Answer, Desk, answers, read_answer
 log = logging.getLogger("nesasset.play")
 
 MAX_RESTARTS: Final = 3
+_GIVEN_UP: Final = "the composing process ended again and again; the music stays as it is"
 Order = Mapping[str, Any]
 
 
@@ -96,6 +97,7 @@ class ProcessComposer:
         self._lock = threading.Lock()
         self._closed = False
         self._restarts = 0
+        self._given_up = False
         self._process = _start()
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         for target, name in ((self._read, "reader"), (self._write, "writer")):
@@ -109,7 +111,12 @@ class ProcessComposer:
     def order(self, order: Order) -> None:
         """Take an order."""
         with self._lock:
-            self._open[order["name"]] = order
+            given_up = self._given_up
+            if not given_up:
+                self._open[order["name"]] = order
+        if given_up:
+            self._answer({"name": order["name"], "error": _GIVEN_UP})
+            return
         self._outbox.put(json.dumps(dict(order)).encode() + b"\n")
 
     def close(self) -> None:
@@ -125,8 +132,8 @@ class ProcessComposer:
                 assert self._process.stdin is not None
                 self._process.stdin.write(line)
                 self._process.stdin.flush()
-            except OSError:
-                continue  # it has died: the reader sees that, too, and orders again
+            except (OSError, ValueError):  # it has died: the reader sees that, too, and orders again
+                continue
 
     def _read(self) -> None:
         while not self._closed:
@@ -163,8 +170,9 @@ class ProcessComposer:
                 return True
         with self._lock:
             orders, self._open = list(self._open.values()), {}
+            self._given_up = True
         for order in orders:
-            self._answer({"name": order["name"], "error": "the composing process ended again and again; the music stays as it is"})
+            self._answer({"name": order["name"], "error": _GIVEN_UP})
         return False
 
 

@@ -10,6 +10,7 @@ saved as JSON and taken up again, to the byte.
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nesasset.apu.state import CYCLES_PER_PERIOD
 from nesasset.apu.stream import DEFAULT_VOICING, Player
 from nesasset.chords import chord_id, chord_name, chord_quality, chord_root
 from nesasset.errors import ControlError, NesassetError
@@ -32,7 +34,7 @@ from nesasset.play.registers import SILENT, Registers
 from nesasset.play.voices import Sound
 from nesasset.score import Note, Score
 from nesasset.sfx.effect import Effect
-from nesasset.units import FRAME_RATE_HZ, NOTE_NAMES, VOICES
+from nesasset.units import CPU_CLOCK_HZ, FRAME_RATE_HZ, NOTE_NAMES, VOICE_KINDS, VOICES
 
 SAVE_VERSION: Final = 1
 QUIET_FRAMES: Final = 12
@@ -83,6 +85,18 @@ class Frame:
     """What P1, P2, TR and NO do, for displays."""
     held: tuple[str, ...] = ()
     """Voices that effects hold."""
+
+    @property
+    def pitches(self) -> tuple[float | None, float | None, float | None]:
+        """MIDI pitches of P1, P2 and TR, None where a voice is silent; a vibrato shows in their fractions."""
+        kinds = zip(self.sounds, ("P1", "P2", "TR"), strict=False)
+        heard = [_pitch(period, voice) if volume else None for (volume, _, period), voice in kinds]
+        return heard[0], heard[1], heard[2]
+
+
+def _pitch(period: int, voice: str) -> float:
+    hz = CPU_CLOCK_HZ / (CYCLES_PER_PERIOD[VOICE_KINDS[voice]] * (period + 1))
+    return 69 + 12 * math.log2(hz / 440)
 
 
 class Engine:

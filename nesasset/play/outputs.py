@@ -301,7 +301,7 @@ def _mixer() -> Any:
     try:
         return importlib.import_module("pygame.mixer")
     except ImportError as error:
-        raise RuntimeError(f"pygame is not installed ({error})") from error
+        raise RuntimeError(f"pygame is not installed ({error}): pip install nesasset[game]") from error
 
 
 def _mixer_rate(mixer: Any) -> tuple[int, int]:
@@ -310,6 +310,24 @@ def _mixer_rate(mixer: Any) -> tuple[int, int]:
     if not settings:
         raise RuntimeError("pygame's mixer is not running: call pygame.init() first; without a sound card it cannot run")
     return int(settings[0]), 1024
+
+
+def start_mixer() -> None:
+    """Start pygame's mixer where a program has no other use of pygame.
+
+    Raises:
+        RuntimeError: pygame is not installed, or there is no sound card.
+    """
+    import os
+
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    mixer = _mixer()
+    if mixer.get_init():
+        return
+    try:
+        mixer.init(DEFAULT_RATE_HZ, -16, 2, 1024)
+    except Exception as error:  # pygame.error, whose class may not be imported here
+        raise RuntimeError(str(error)) from error
 
 
 def best_output(is_idle: Callable[[], bool], margin_s: float) -> Output:
