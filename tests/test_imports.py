@@ -23,7 +23,7 @@ FLOORS = (
     {"compose"},
     {"build", "play"},
     {"testing"},
-    {"cli", "commands", "__main__"},
+    {"cli", "commands", "__main__", "_pyinstaller"},
 )
 # Data classes of compose that stand on nothing but the nouns.
 LOWER = {"nesasset.compose.controls": 3, "nesasset.compose.form": 2}

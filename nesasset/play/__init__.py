@@ -17,9 +17,39 @@ The parts, from the bottom:
 pygame is imported by outputs and pygame_events only, when they are used.
 """
 
-from nesasset.play.engine import Engine, Frame, Position
-from nesasset.play.music import EVENTS, Music, MusicEvent, Statistics
-from nesasset.play.session import replay
-from nesasset.play.states import MusicState
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "EVENTS": "music",
+    "Engine": "engine",
+    "Frame": "engine",
+    "Music": "music",
+    "MusicEvent": "music",
+    "MusicState": "states",
+    "Position": "engine",
+    "Statistics": "music",
+    "replay": "session",
+}
+
+if TYPE_CHECKING:
+    from nesasset.play.engine import Engine as Engine
+    from nesasset.play.engine import Frame as Frame
+    from nesasset.play.engine import Position as Position
+    from nesasset.play.music import EVENTS as EVENTS
+    from nesasset.play.music import Music as Music
+    from nesasset.play.music import MusicEvent as MusicEvent
+    from nesasset.play.music import Statistics as Statistics
+    from nesasset.play.session import replay as replay
+    from nesasset.play.states import MusicState as MusicState
 
 __all__ = ["EVENTS", "Engine", "Frame", "Music", "MusicEvent", "MusicState", "Position", "Statistics", "replay"]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when used: the composing process needs none of them, and is waited for.
+    if name not in _HOME:
+        raise AttributeError(f"module 'nesasset.play' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"nesasset.play.{_HOME[name]}"), name)

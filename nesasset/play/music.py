@@ -109,6 +109,8 @@ class Music:
         """
         self._strict = strict
         self._model = None if model is None else os.fspath(model)
+        self._composer = composer(self._answered)  # first of all: its model takes longest to load
+        self._composer.order({"name": "", "warm": True, "model": self._model})
         margin_s = min(max(margin_s, 0.02), 1.0)
         self._lock = threading.RLock()
         self.output: Output
@@ -139,8 +141,6 @@ class Music:
         self._closed = False
         self._was_idle = True
         self._wakeup = threading.Event()
-        self._composer = composer(self._answered)
-        self._composer.order({"name": "", "warm": True, "model": self._model})
         self._thread: threading.Thread | None = None
         if threaded:
             self._thread = threading.Thread(target=self._run, name="nesasset music", daemon=True)

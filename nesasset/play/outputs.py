@@ -97,6 +97,8 @@ class PygameStream:
             self._mixer.music.play(-1)  # from its start: SDL reads at once, and not when a block of silence is over
         if self._stream is not None and self._stream.underruns > self._lost:
             self._lost = self._stream.underruns
+            if self._greedy:
+                return
             self._greedy = True  # the mixer's clock is quicker than ours, or we are held up: keep all we may
             log.warning("the sound broke off: the game holds the interpreter too long, or the machine is overloaded")
 

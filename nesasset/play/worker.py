@@ -15,7 +15,6 @@ import os
 import pickle
 import queue
 import struct
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from nesasset.score import Score
 
 LENGTH: Final = struct.Struct("<I")
+_LAST: Final = 1 << 30
 MAX_ANSWER: Final = 1 << 28
 NICENESS: Final = 5  # the game comes first
 EAGER_ANSWERS: Final = 4  # but the first bars are waited for
@@ -125,7 +125,8 @@ class Desk:
     def take(self, order: Mapping[str, Any]) -> None:
         """Take an order."""
         self._taken += 1
-        heapq.heappush(self._open, (0, self._taken, answers(order)))
+        bars = _LAST if order.get("warm") else 0  # what somebody waits for goes before what nobody does
+        heapq.heappush(self._open, (bars, self._taken, answers(order)))
 
     @property
     def is_empty(self) -> bool:
@@ -187,6 +188,6 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-        serve(sys.stdin.buffer, out)
+        serve(os.fdopen(os.dup(0), "rb"), out)  # sys.stdin is None in a frozen program without a console
 
 
