@@ -375,3 +375,31 @@ def test_own_wishes_go_before_defaults() -> None:
     manifest = manifests.loads(MANIFEST.replace("tempo = 180", "tempo = 180\nbars = 8\nkey = 'Eb'"))
     assert manifest.controls("boss") == Controls(bars=8, tempo_bpm=180, key="D#")
     assert manifest.controls("town") == Controls(bars=4)
+
+
+def test_a_pack_has_the_sound_effects_of_its_manifest(tmp_path: Path) -> None:
+    """A WAV and its frames for each, listed in pack.json with their SHA-256; the same bytes the second time."""
+    text = "schema = 1\n[pack]\nname = 'n'\n[track.a]\ntheme = 'item'\n[sfx.coin]\nclass = 'coin'\nchord = 'Am'\n[sfx.bang]\nclass = 'explosion'\nseed = 4\n"
+    made = manifests.loads(text)
+    packs = [pack.build(made, tmp_path / name, make=partial(make_track, compose=pieces.compose)) for name in ("one", "two")]
+    assert [(entry["id"], entry["class"], entry["chord"]) for entry in packs[0].summary["effects"]] == [("coin", "coin", "Am"), ("bang", "explosion", None)]
+    for name in ("coin.wav", "coin.sfx.json", "bang.wav", "bang.sfx.json"):
+        content = (tmp_path / "one" / name).read_bytes()
+        assert content == (tmp_path / "two" / name).read_bytes()
+        assert packs[0].summary["files"][name]["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ("[sfx.x]\nclass = 'coyn'", r"unknown class of effect 'coyn', did you mean coin"),
+        ("[sfx.x]\nclass = 'coin'\nchord = 'H'", r"a chord must be a name such as"),
+        ("[sfx.a]\nclass = 'coin'", r"sfx\.a: a track has that id, too"),
+        ("[sfx.x]\nclass = 'coin'\nsede = 1", r"unknown key sfx\.x\.sede, did you mean seed"),
+        ("[sfx.x]\nseed = 1", r"sfx\.x\.class is missing"),
+    ],
+)
+def test_effects_that_make_no_sense_are_refused(lines: str, sentence: str) -> None:
+    """Each fault names its place."""
+    with pytest.raises(ManifestError, match=sentence):
+        manifests.loads(f"schema = 1\n[pack]\nname = 'n'\n[track.a]\ntheme = 'item'\n{lines}\n")

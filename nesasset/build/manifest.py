@@ -12,6 +12,9 @@
     theme = "overworld"
     seed = 7
 
+    [sfx.coin]
+    class = "coin"
+
 All faults are reported at once, each with its place and line.
 """
 
@@ -25,9 +28,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from nesasset.chords import parse_chord
 from nesasset.compose.controls import Controls, check_seed
 from nesasset.errors import ControlError, FormatError, ManifestError, UnknownThemeError, did_you_mean
 from nesasset.formats.files import read_bytes
+from nesasset.sfx import CLASSES
 from nesasset.themes import theme
 
 DEFAULT_NAME: Final = "nesasset.toml"
@@ -93,6 +98,25 @@ class Track(Wishes):
     title: Annotated[str, Field(max_length=100)] = ""
 
 
+def _effect_class(name: str) -> str:
+    if name not in CLASSES:
+        raise ValueError(f"unknown class of effect {name!r}{did_you_mean(name, CLASSES)}")
+    return name
+
+
+def _chord(name: str) -> str:
+    parse_chord(name, 0, "major")  # a ControlError is a ValueError
+    return name
+
+
+class SoundEffect(_Table):
+    """One [sfx.ID] table."""
+
+    class_: Annotated[str, Field(alias="class"), AfterValidator(_effect_class)]
+    seed: Annotated[int, AfterValidator(check_seed)] = 0
+    chord: Annotated[str, AfterValidator(_chord)] | None = None
+
+
 class Pack(_Table):
     """The [pack] table."""
 
@@ -129,6 +153,7 @@ class Manifest(_Table):
     pack: Pack
     defaults: Wishes = Wishes()
     track: Annotated[dict[Annotated[str, AfterValidator(_track_id)], Track], Field(min_length=1, max_length=MAX_TRACKS)]
+    sfx: Annotated[dict[Annotated[str, AfterValidator(_track_id)], SoundEffect], Field(max_length=MAX_TRACKS)] = Field(default_factory=dict)
 
     def controls(self, track_id: str) -> Controls:
         """Return the controls of a track: its own wishes over the defaults."""
@@ -140,7 +165,7 @@ class Manifest(_Table):
     @model_validator(mode="after")
     def _wishes_agree(self) -> Manifest:
         """Refuse wishes that are possible one by one but not together, such as a form and a number of bars."""
-        faults = []
+        faults = [f"sfx.{name}: a track has that id, too, and both become file names; choose another" for name in self.sfx if name in self.track]
         for track_id in self.track:
             try:
                 self.controls(track_id)
@@ -222,8 +247,8 @@ _TYPES: Final = {
 def _known_keys(place: tuple[str, ...]) -> list[str]:
     """Return the keys allowed in the table at a place."""
     if not place:
-        return ["schema", "pack", "defaults", "track"]
-    tables: dict[str, type[BaseModel]] = {"pack": Pack, "defaults": Wishes}
+        return ["schema", "pack", "defaults", "track", "sfx"]
+    tables: dict[str, type[BaseModel]] = {"pack": Pack, "defaults": Wishes, "sfx": SoundEffect}
     return [field.alias or name for name, field in tables.get(place[0], Track).model_fields.items()]
 
 

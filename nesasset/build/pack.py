@@ -24,7 +24,17 @@ from types import FrameType
 from typing import Any, Final
 
 from nesasset.build.manifest import Manifest
-from nesasset.build.stages import Order, Track, fingerprint, generator, make_track, sidecar_name, to_json_bytes
+from nesasset.build.stages import (
+    EffectOrder,
+    Order,
+    Track,
+    fingerprint,
+    generator,
+    make_effect,
+    make_track,
+    sidecar_name,
+    to_json_bytes,
+)
 from nesasset.errors import CertificateError, NesassetError, OutputError
 
 PACK_FORMAT: Final = "nesasset-pack"
@@ -62,6 +72,11 @@ def orders(manifest: Manifest) -> list[Order]:
         )
         for track_id, track in manifest.track.items()
     ]
+
+
+def effect_orders(manifest: Manifest) -> list[EffectOrder]:
+    """Return the sound effects that are to be made, in the manifest's order."""
+    return [EffectOrder(name, entry.class_, entry.seed, entry.chord, manifest.pack.rate) for name, entry in manifest.sfx.items()]
 
 
 def build(
@@ -102,13 +117,21 @@ def build(
             done(track)
         if failures:
             raise CertificateError("\n".join(sorted(failures)))
+        effects = []
+        for effect in effect_orders(manifest):
+            files, facts = make_effect(effect)
+            _commit(files, staging, folder)
+            fingerprints |= {name: fingerprint(content) for name, content in files.items()}
+            effects.append(facts)
         made = tuple(sidecars[order.id] for order in wanted)
-        summary = _summary(manifest, made, fingerprints)
+        summary = _summary(manifest, made, effects, fingerprints)
         _commit({PACK_FILE: to_json_bytes(summary)}, staging, folder)
     return Pack(folder, made, summary)
 
 
-def _summary(manifest: Manifest, sidecars: Iterable[Mapping[str, Any]], fingerprints: Mapping[str, Any]) -> dict[str, Any]:
+def _summary(
+    manifest: Manifest, sidecars: Iterable[Mapping[str, Any]], effects: list[dict[str, Any]], fingerprints: Mapping[str, Any]
+) -> dict[str, Any]:
     kept = ("id", "title", "theme", "seed", "seed_used", "bars", "tempo_bpm", "seconds", "loop")
     return {
         "format": PACK_FORMAT,
@@ -127,6 +150,7 @@ def _summary(manifest: Manifest, sidecars: Iterable[Mapping[str, Any]], fingerpr
             }
             for sidecar in sidecars
         ],
+        **({"effects": effects} if effects else {}),
         "files": dict(fingerprints),
     }
 

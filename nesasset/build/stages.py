@@ -129,6 +129,38 @@ def make_track(order: Order, compose: Composer | None = None) -> Track:
     return Track(order, files, sidecar)
 
 
+@dataclass(frozen=True, slots=True)
+class EffectOrder:
+    """What one sound effect of a pack is to be."""
+
+    id: str
+    """Stem of the effect's file names."""
+    kind: str
+    """Class of `nesasset.sfx`."""
+    seed: int = 0
+    chord: str | None = None
+    sample_rate_hz: int = 44_100
+
+
+def make_effect(order: EffectOrder) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """Make a sound effect: the contents of its files by name, and what pack.json says of it.
+
+    Raises:
+        ControlError: There is no such class or chord.
+    """
+    from nesasset import sfx
+    from nesasset.formats import wav
+
+    effect = sfx.make(order.kind, order.seed, () if order.chord is None else sfx.tuned_to(order.chord))
+    audio = render(effect.to_log(), order.sample_rate_hz)
+    files = {
+        f"{order.id}.wav": wav.encode(audio, {"TITLE": order.id, "ENCODER": generator()}),
+        f"{order.id}.sfx.json": to_json_bytes(effect.to_json()),
+    }
+    facts = {"id": order.id, "class": order.kind, "seed": order.seed, "chord": order.chord}
+    return files, {**facts, "priority": effect.priority, "seconds": _seconds(len(audio.samples), audio.sample_rate_hz)}
+
+
 def sidecar_name(track_id: str) -> str:
     """Return the file name of a track's sidecar."""
     return f"{track_id}.track.json"

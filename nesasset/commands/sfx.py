@@ -50,13 +50,8 @@ def command(kind: str | None, seed: int, chord: str | None, output: str | None, 
         raise click.UsageError(f"--rate is for sound; a {suffix} file has none")
 
     import nesasset
-    from nesasset.chords import chord_quality, chord_root, parse_chord
-    from nesasset.vocabulary import CHORD_INTERVALS
 
-    classes: tuple[int, ...] = ()
-    if chord is not None:
-        told = parse_chord(chord, 0, "major")
-        classes = tuple((chord_root(told) + step) % 12 for step in CHORD_INTERVALS[chord_quality(told)])
+    classes = () if chord is None else nesasset.sfx.tuned_to(chord)
     effect = nesasset.sfx.make(kind, seed, classes)
     _save(effect, output, suffix, rate or _RATE_HZ)
     facts = {

@@ -10,11 +10,12 @@ The same class, seed and chord give the same effect on every machine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from nesasset.sfx.effect import Effect
+if TYPE_CHECKING:
+    from nesasset.sfx.effect import Effect as Effect
 
-__all__ = ["CLASSES", "Effect", "make"]
+__all__ = ["CLASSES", "Effect", "make", "tuned_to"]
 
 CLASSES: Final = (
     *("coin", "jump", "land", "step", "bounce", "hit", "hurt", "explosion", "laser", "power-up"),
@@ -39,6 +40,7 @@ def make(kind: str, seed: int = 0, pitch_classes: Sequence[int] = ()) -> Effect:
     import numpy as np
 
     from nesasset.errors import ControlError, did_you_mean, out_of_range
+    from nesasset.sfx.effect import Effect
     from nesasset.sfx.recipes import RECIPES
 
     recipe = RECIPES.get(kind) if isinstance(kind, str) else None
@@ -53,3 +55,24 @@ def make(kind: str, seed: int = 0, pitch_classes: Sequence[int] = ()) -> Effect:
     digest = hashlib.sha256(f"{kind}\x1f{seed}".encode()).digest()
     rng = np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
     return Effect(recipe.make(rng, classes), recipe.priority, kind, seed)
+
+
+def tuned_to(chord: str) -> tuple[int, ...]:
+    """Return the pitch classes of a chord by its name, such as C, F#m or Bdim, for `make`.
+
+    Raises:
+        ControlError: It is no such name.
+    """
+    from nesasset.chords import chord_quality, chord_root, parse_chord
+    from nesasset.vocabulary import CHORD_INTERVALS
+
+    told = parse_chord(chord, 0, "major")
+    return tuple((chord_root(told) + step) % 12 for step in CHORD_INTERVALS[chord_quality(told)])
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Effect":  # loaded when used: the names of the classes are wanted without numpy
+        from nesasset.sfx.effect import Effect
+
+        return Effect
+    raise AttributeError(f"module 'nesasset.sfx' has no attribute {name!r}")
