@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import sys
+import time
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,7 +53,7 @@ class Nobody:
     def order(self, order): pass
     def close(self): pass
 
-def wait(until, seconds=20.0):
+def wait(until, seconds=60.0):
     end = time.monotonic() + seconds
     while not until() and time.monotonic() < end:
         time.sleep(0.005)
@@ -60,25 +63,27 @@ def captured(channels=2):
     raw = np.fromfile(os.environ["SDL_DISKAUDIOFILE"], "<i2").reshape(-1, channels)
     return raw[:, 0].astype(int)
 
-def agrees(raw, record, volume=1.0):
-    # The captured sound, from its first sample on, is that of the record times the mixer's volume.
-    wanted = replay(record, 400).astype(int)
-    raw = raw[np.argmax(raw != 0):]
-    raw = raw[: len(raw) - np.argmax(raw[::-1] != 0)]
+def agrees(raw, record, count, volume=1.0):
+    # So many captured samples, from the first that is not silence, are those of the record times the mixer's volume.
+    wanted = replay(record, 60 + count // 735).astype(int)
+    raw = raw[np.argmax(raw != 0):][:count]
     for start in range(200):
-        part = np.rint(wanted[start : start + len(raw)] * volume)
-        if len(part) == len(raw) and abs(part[:2000] - raw[:2000]).max() <= 2 and abs(part - raw).max() <= 2:
-            return len(raw)
-    return 0
+        part = np.rint(wanted[start : start + count] * volume)
+        if len(part) == len(raw) == count and abs(part[:2000] - raw[:2000]).max() <= 2:
+            return bool(abs(part - raw).max() <= 2)
+    return False
 """
 
 
 def test_what_sdl_plays_is_what_the_record_says(game) -> None:
-    """Three seconds through the music stream, with a transition and an effect: captured, it is the replay, sample for sample."""
+    """Some seconds through the music stream, with a transition and an effect: captured, it is the replay, sample for sample.
+
+    With a large margin: whether a loaded machine keeps up is no question of this test.
+    """
     out = game(
         """
 pygame.mixer.pre_init(44100, -16, 2, 512); pygame.init()
-music = Music(record=True, composer=Nobody)
+music = Music(record=True, composer=Nobody, margin_s=1.0)
 music.play(loop_score(3))
 wait(lambda: music.output.heard() > 20_000)
 music.to(loop_score(8), at="beat")
@@ -87,7 +92,7 @@ wait(lambda: music.output.heard() > 110_000)
 print(type(music.output).__name__, music.statistics.underruns)
 record = music.record
 music.close(); pygame.quit()
-print(agrees(captured()[:130_000], record, 127 / 128) > 100_000)
+print(agrees(captured(), record, 100_000, 127 / 128))
 """,
         "disk",
     )
@@ -106,7 +111,7 @@ stream = music.output
 music.close()
 made = []
 class Channel(PygameChannel):
-    def __init__(self): super().__init__(lambda: made[0]._is_idle() if made else True)
+    def __init__(self): super().__init__(lambda: made[0]._is_idle() if made else True, 0.3)
 music = Music(output=Channel(), record=True, composer=Nobody)
 made.append(music)
 music.play(loop_score(3))
@@ -114,7 +119,7 @@ wait(lambda: music.output.heard() > 80_000)
 print(type(music.output).__name__, music.position.theme)
 record = music.record
 music.close(); pygame.quit()
-print(agrees(captured()[:100_000], record) > 60_000 or "restarts", music.output.restarts)
+print(agrees(captured(), record, 60_000) or "restarts", music.output.restarts)
 """,
         "disk",
     )
@@ -150,7 +155,7 @@ def test_any_mixer_is_played_at_its_own_rate(game) -> None:
         f"""
 for settings in {MIXERS}:
     pygame.mixer.quit(); pygame.mixer.init(*settings)
-    with Music(composer=Nobody) as music:
+    with Music(composer=Nobody, margin_s=1.0) as music:
         music.play(loop_score(3))
         rate = pygame.mixer.get_init()[0]
         print(wait(lambda: music.output.heard() > rate // 2), music.output.sample_rate_hz == rate, music.statistics.underruns)
@@ -175,7 +180,7 @@ with Music(composer=Nobody) as music:
 
 
 def test_a_mixer_that_is_closed_under_the_music_is_survived(game) -> None:
-    """The game quits the mixer in the midst: the music goes on, and the game, too."""
+    """The game quits the mixer in the midst: the music goes on unheard, told once, and is heard again when the mixer is back."""
     out = game(
         """
 pygame.mixer.init()
@@ -183,15 +188,36 @@ music = Music(composer=Nobody)
 music.play(loop_score(3))
 wait(lambda: music.output.heard() > 5_000)
 pygame.mixer.quit()
-time.sleep(0.3)
-music.tempo(1.2); music.update(); music.position
+print(wait(lambda: type(music.output).__name__ == "Silence"))
+row = music.position.row
+print(wait(lambda: music.position.row != row))
 pygame.mixer.init()
-music.stop(); time.sleep(0.6); music.play(loop_score(4)); time.sleep(0.3)
+print(wait(lambda: type(music.output).__name__ == "PygameStream"), wait(lambda: music.output.heard() > 5_000))
 music.close()
-print("alive")
 """
     )
-    assert out.split()[-1] == "alive"
+    lines = out.splitlines()
+    assert len([line for line in lines if "the music goes on unheard (pygame's mixer has been closed)" in line]) == 1
+    assert [line for line in lines if "WARNING" not in line] == ["True", "True", "True True"]
+
+
+def test_a_program_may_end_without_closing(game) -> None:
+    """At the end of a script nothing hangs and nothing is left running."""
+    out = game(
+        """
+pygame.init()
+music = Music()
+music.play(loop_score(3))
+wait(lambda: music.output.heard() > 5_000)
+print(music._composer.pid)
+"""
+    )
+    pid = int(out.split()[-1])
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists():
+            break
+        time.sleep(0.05)
+    assert not Path(f"/proc/{pid}").exists() or sys.platform != "linux"
 
 
 def test_events_reach_pygame_s_queue(game) -> None:

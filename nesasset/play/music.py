@@ -10,9 +10,12 @@ once through the log "nesasset.play", and the music goes on as it was; `strict=T
 
 from __future__ import annotations
 
+import atexit
+import logging
 import os
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -42,8 +45,11 @@ from nesasset.units import VOICES
 Piece = str | os.PathLike[str] | Score
 """A theme's name, a score, or the path of a score file."""
 
+log = logging.getLogger("nesasset.play")
+
 EVENTS: Final = ("beat", "bar", "loop", "begin", "end", "stop", "fade", "stinger", "stinger end", "effect")
 _NAP_S: Final = 0.008
+_RETRY_S: Final = 2.0
 _IDLE_NAP_S: Final = 0.02
 _MAX_EVENTS: Final = 512
 _HISTORY_FRAMES: Final = 240
@@ -80,6 +86,16 @@ class Statistics:
     """From a command to its sound."""
 
 
+# Closed at the program's end before pygame is: its audio thread must not call into an interpreter that is going down.
+_open_ones: weakref.WeakSet[Music] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for music in list(_open_ones):
+        music.close()
+
+
 class Music:
     """Adaptive music and sound effects of one 2A03."""
 
@@ -111,7 +127,9 @@ class Music:
         self._model = None if model is None else os.fspath(model)
         self._composer = composer(self._answered)  # first of all: its model takes longest to load
         self._composer.order({"name": "", "warm": True, "model": self._model})
-        margin_s = min(max(margin_s, 0.02), 1.0)
+        self._margin_s = margin_s = min(max(margin_s, 0.02), 1.0)
+        self._lost_at = 0.0
+        """When the output was lost that we had; 0 while we have one."""
         self._lock = threading.RLock()
         self.output: Output
         if output == "auto":
@@ -145,6 +163,7 @@ class Music:
         if threaded:
             self._thread = threading.Thread(target=self._run, name="nesasset music", daemon=True)
             self._thread.start()
+        _open_ones.add(self)
 
     # What is played.
 
@@ -365,6 +384,7 @@ class Music:
         if self._closed:
             return
         self._closed = True
+        _open_ones.discard(self)
         self._wakeup.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=2)
@@ -521,12 +541,32 @@ class Music:
             try:
                 nap = self._fill()
             except Exception as error:  # a mixer that was closed under us, say: the music goes on unheard
-                self._session.say_once(f"the sound output failed, the music goes on unheard ({error!r})")
-                self.output = outputs.Silence(self._is_idle, self.output.sample_rate_hz)
-                self._offset = self._session.engine.samples
+                self._session.say_once(f"the sound output failed, the music goes on unheard ({error})")
+                self._change_output(outputs.Silence(self._is_idle, self.output.sample_rate_hz))
                 nap = _NAP_S
+            if self._lost_at and time.perf_counter() - self._lost_at > _RETRY_S:
+                self._look_for_mixer()
             self._wakeup.wait(nap)
             self._wakeup.clear()
+
+    def _change_output(self, output: Output) -> None:
+        with self._lock:
+            self.output = output
+            self._offset = self._session.engine.samples
+            self._history.clear()
+            self._was_idle = True
+            self._lost_at = time.perf_counter() if isinstance(output, outputs.Silence) else 0.0
+
+    def _look_for_mixer(self) -> None:
+        """Go back to pygame's mixer where it runs again, at the rate at which we do."""
+        self._lost_at = time.perf_counter()
+        try:
+            stream = outputs.PygameStream(self._is_idle, self._margin_s)
+        except Exception as error:  # not yet
+            log.debug("still no mixer: %r", error)
+            return
+        if stream.sample_rate_hz == self._session.engine.sample_rate_hz:
+            self._change_output(stream)
 
     def _fill(self) -> float:
         """Make the sound that is wanted now, and return how long to rest."""

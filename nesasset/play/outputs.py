@@ -79,7 +79,13 @@ class PygameStream:
         self._starts = True
 
     def wanted(self) -> int:
-        """Return how many samples should be made now: the block being played, and the margin, ahead of what is heard."""
+        """Return how many samples should be made now: the block being played, and the margin, ahead of what is heard.
+
+        Raises:
+            RuntimeError: The mixer has been closed.
+        """
+        if not self._mixer.get_init():
+            raise RuntimeError("pygame's mixer has been closed")
         if self._is_idle():
             return 0
         if self._stream is None or self._starts or self._greedy:
@@ -215,7 +221,7 @@ class Pull:
         self._is_idle = is_idle
         self._margin = max(1, round(margin_s * sample_rate_hz))
         self._largest = 1024
-        self.ring = Ring(1 << 16)
+        self.ring = Ring(1 << 18)
         self.underruns = 0
         self._asked = 0
 
