@@ -12,6 +12,7 @@ The parts, from the bottom:
     harmony         key and chord of any score       engine              all of it: commands in, a frame out; no clock
     session         commands that wait, a record     worker, composer    composing in a process of its own
     ring, endless_wav, outputs                       from the thread that makes sound to the one that plays it
+    feeder          that thread                      commands            what an engine can be told
     music           what a game calls                states              game states as a table
 
 pygame is imported by outputs and pygame_events only, when they are used.
@@ -27,7 +28,7 @@ _HOME = {
     "Engine": "engine",
     "Frame": "engine",
     "Music": "music",
-    "MusicEvent": "music",
+    "MusicEvent": "feeder",
     "MusicState": "states",
     "Position": "engine",
     "Statistics": "music",
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
     from nesasset.play.engine import Engine as Engine
     from nesasset.play.engine import Frame as Frame
     from nesasset.play.engine import Position as Position
+    from nesasset.play.feeder import MusicEvent as MusicEvent
     from nesasset.play.music import EVENTS as EVENTS
     from nesasset.play.music import Music as Music
-    from nesasset.play.music import MusicEvent as MusicEvent
     from nesasset.play.music import Statistics as Statistics
     from nesasset.play.session import replay as replay
     from nesasset.play.states import MusicState as MusicState

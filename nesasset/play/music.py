@@ -11,12 +11,9 @@ once through the log "nesasset.play", and the music goes on as it was; `strict=T
 from __future__ import annotations
 
 import atexit
-import logging
 import os
-import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -26,13 +23,13 @@ from numpy.typing import NDArray
 
 from nesasset import sfx
 from nesasset.compose.controls import Controls, check_seed
-from nesasset.driver import period_table
 from nesasset.errors import ControlError, NesassetError, did_you_mean
 from nesasset.formats import score_json
 from nesasset.play import outputs
 from nesasset.play.commands import check
 from nesasset.play.composer import Composer, best_composer
 from nesasset.play.engine import Frame, Position
+from nesasset.play.feeder import Feeder, MusicEvent
 from nesasset.play.outputs import DEFAULT_MARGIN_S, Output, Pull, best_output
 from nesasset.play.session import Session
 from nesasset.play.worker import Answer
@@ -45,28 +42,9 @@ from nesasset.units import VOICES
 Piece = str | os.PathLike[str] | Score
 """A theme's name, a score, or the path of a score file."""
 
-log = logging.getLogger("nesasset.play")
-
 EVENTS: Final = ("beat", "bar", "loop", "begin", "end", "stop", "fade", "stinger", "stinger end", "effect")
-_NAP_S: Final = 0.008
-_RETRY_S: Final = 2.0
-_IDLE_NAP_S: Final = 0.02
-_MAX_EVENTS: Final = 512
-_HISTORY_FRAMES: Final = 240
+_MAX_SCORES: Final = 512
 _MAX_ORDERS: Final = 64
-_MAX_FRAMES_AT_ONCE: Final = 4  # then the thread lets others have the interpreter
-
-
-@dataclass(frozen=True, slots=True)
-class MusicEvent:
-    """Something that has just been heard."""
-
-    kind: str
-    """One of EVENTS."""
-    facts: Mapping[str, Any]
-    """By kind: bar, beat, name, theme, loops …"""
-    position: Position
-    """Of the frame with which it began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,44 +103,31 @@ class Music:
         """
         self._strict = strict
         self._model = None if model is None else os.fspath(model)
-        self._composer = composer(self._answered)  # first of all: its model takes longest to load
-        self._composer.order({"name": "", "warm": True, "model": self._model})
-        self._margin_s = margin_s = min(max(margin_s, 0.02), 1.0)
-        self._lost_at = 0.0
-        """When the output was lost that we had; 0 while we have one."""
-        self._lock = threading.RLock()
-        self.output: Output
+        self._composer = composer(self._answered)  # first of all: a process takes its time to start
+        margin_s = min(max(margin_s, 0.02), 1.0)
+        chosen: Output
         if output == "auto":
-            self.output = best_output(self._is_idle, margin_s)
+            chosen = best_output(self._is_idle, margin_s)
         elif output == "pull":
-            self.output = Pull(self._is_idle, sample_rate_hz, margin_s)
+            chosen = Pull(self._is_idle, sample_rate_hz, margin_s)
         elif isinstance(output, str):
             raise ControlError(f"output must be auto, pull or an object, not {output!r}")
         else:
-            self.output = output
-        self._session = Session(self.output.sample_rate_hz, record)
+            chosen = output
+        self._session = Session(chosen.sample_rate_hz, record)
+        self._feeder = Feeder(self._session, chosen, margin_s, self._evolve)
         self._orders: dict[str, dict[str, Any]] = {}
         """What was ordered of the composer, by the engine's name for it."""
         self._scores: dict[int, tuple[Score, str]] = {}
         self._evolving: dict[str, Any] | None = None
-        self._events: deque[MusicEvent] = deque(maxlen=_MAX_EVENTS)
         self._listeners: dict[str, list[Callable[[MusicEvent], None]]] = {}
-        self._post: Callable[[MusicEvent], None] | None = None
-        self._history: deque[tuple[int, Frame]] = deque(maxlen=_HISTORY_FRAMES)
-        self._heard_frame: Frame | None = None
-        self._offset = 0
-        """Samples of the engine less those of the output: another engine may have been taken up."""
         self._mutes: frozenset[str] = frozenset()
         self._solo: frozenset[str] = frozenset()
-        self._frame_s = 0.0
         self._call_s = 0.0
         self._closed = False
-        self._was_idle = True
-        self._wakeup = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._composer.order({"name": "", "warm": True, "model": self._model})
         if threaded:
-            self._thread = threading.Thread(target=self._run, name="nesasset music", daemon=True)
-            self._thread.start()
+            self._feeder.start()
         _open_ones.add(self)
 
     # What is played.
@@ -303,8 +268,8 @@ class Music:
     def update(self) -> list[MusicEvent]:
         """Call the listeners for what has been heard since the last call, and return it. Once a frame of the game is good."""
         found = []
-        while self._events:
-            found.append(self._events.popleft())
+        while self._feeder.events:
+            found.append(self._feeder.events.popleft())
         for event in found:
             for listener in (*self._listeners.get(event.kind, ()), *self._listeners.get("all", ())):
                 listener(event)
@@ -318,19 +283,24 @@ class Music:
         """
         from nesasset.play.pygame_events import event_type, poster
 
-        self._post = poster() if wanted else None
+        self._feeder.post = poster() if wanted else None
         return event_type()
+
+    @property
+    def output(self) -> Output:
+        """Where the sound goes; see `nesasset.play.outputs`."""
+        return self._feeder.output
 
     @property
     def position(self) -> Position:
         """Where the music is that is heard now."""
-        frame = self._heard()
+        frame = self._feeder.heard()
         return Position() if frame is None else frame.position
 
     @property
     def frame(self) -> Frame | None:
         """The frame that is heard now, with what each voice does; None before the first. For displays."""
-        return self._heard()
+        return self._feeder.heard()
 
     @property
     def is_playing(self) -> bool:
@@ -351,7 +321,7 @@ class Music:
             self.output.ring.fill / rate,
             self.output.underruns,
             self._session.engine.frame,
-            1000 * self._frame_s,
+            1000 * self._feeder.frame_s,
             1000 * self._call_s,
             max(0.0, ahead / rate) if not self._is_idle() else 0.0,
         )
@@ -365,7 +335,7 @@ class Music:
 
     def save(self) -> bytes:
         """Return the whole state of the music, for a saved game. It is that of the sound made last, a moment ahead of what is heard."""
-        with self._lock:
+        with self._feeder.lock:
             orders = {name: order for name, order in self._orders.items() if not order.get("done")}
             return self._session.save({"orders": orders, "evolving": self._evolving, "mutes": [sorted(self._mutes), sorted(self._solo)]})
 
@@ -385,11 +355,8 @@ class Music:
             return
         self._closed = True
         _open_ones.discard(self)
-        self._wakeup.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=2)
+        self._feeder.close()
         self._composer.close()
-        self.output.close()
 
     def __enter__(self) -> Self:
         return self
@@ -407,7 +374,7 @@ class Music:
             self._wrong(error)
         except (TypeError, ValueError, OSError) as error:
             self._wrong(ControlError(f"the call cannot be understood ({error})"))
-        self._wakeup.set()
+        self._feeder.wake()
         self._call_s = max(self._call_s, time.perf_counter() - began)
 
     def _wrong(self, error: NesassetError) -> None:
@@ -454,7 +421,7 @@ class Music:
     def _add(self, score: Score) -> str:
         known = self._scores.get(id(score))
         if known is None or known[0] is not score:
-            if len(self._scores) >= _MAX_EVENTS:
+            if len(self._scores) >= _MAX_SCORES:
                 self._scores.clear()
             known = self._scores[id(score)] = (score, f"score {len(self._scores) + 1} {score.title}".strip())
         # Handed over each time: the engine forgets what it has not needed for long.
@@ -501,15 +468,14 @@ class Music:
         self._session.commands.append({"do": "effect", "effect": effect})
 
     def _restore(self, data: bytes) -> None:
-        with self._lock:
+        with self._feeder.lock:
             more = self._session.load(data)
             self._evolving = more.get("evolving")
             self._mutes, self._solo = (frozenset(voices) for voices in more.get("mutes", ((), ())))
-            self._history.clear()
+            self._feeder.engine_changed()
             for name, order in more.get("orders", {}).items():
                 self._orders[name] = order
                 self._composer.order(order)
-            self._offset = self._session.engine.samples - self.output.ring.written
 
     def _answered(self, answer: Answer) -> None:
         """Take what the composer says; called in a thread of the composer's."""
@@ -526,115 +492,25 @@ class Music:
             self._session.commands.append({"do": "add", "name": name, "score": answer["score"], "complete": answer["complete"]})
             if answer["complete"] and name in self._orders:
                 self._orders[name]["done"] = True
-        self._wakeup.set()
+        self._feeder.wake()
 
-    # The thread that makes sound.
+    # Behind the sound.
 
     def _is_idle(self) -> bool:
         session = getattr(self, "_session", None)
         return session is None or session.engine.is_silent
 
-    def _run(self) -> None:
-        sfx.make("coin")  # builds the tables of periods, once a process: not in the game's thread
-        period_table("triangle")
-        while not self._closed:
-            try:
-                nap = self._fill()
-            except Exception as error:  # a mixer that was closed under us, say: the music goes on unheard
-                self._session.say_once(f"the sound output failed, the music goes on unheard ({error})")
-                self._change_output(outputs.Silence(self._is_idle, self.output.sample_rate_hz))
-                nap = _NAP_S
-            if self._lost_at and time.perf_counter() - self._lost_at > _RETRY_S:
-                self._look_for_mixer()
-            self._wakeup.wait(nap)
-            self._wakeup.clear()
-
-    def _change_output(self, output: Output) -> None:
-        with self._lock:
-            self.output = output
-            self._offset = self._session.engine.samples
-            self._history.clear()
-            self._was_idle = True
-            self._lost_at = time.perf_counter() if isinstance(output, outputs.Silence) else 0.0
-
-    def _look_for_mixer(self) -> None:
-        """Go back to pygame's mixer where it runs again, at the rate at which we do."""
-        self._lost_at = time.perf_counter()
-        try:
-            stream = outputs.PygameStream(self._is_idle, self._margin_s)
-        except Exception as error:  # not yet
-            log.debug("still no mixer: %r", error)
-            return
-        if stream.sample_rate_hz == self._session.engine.sample_rate_hz:
-            self._change_output(stream)
-
-    def _fill(self) -> float:
-        """Make the sound that is wanted now, and return how long to rest."""
-        with self._lock:
-            self._session.obey()
-            idle = self._is_idle()
-        if self._was_idle and not idle:
-            self.output.wake()
-        self._was_idle = idle
-        wanted = self.output.wanted()
-        made = 0
-        while wanted > 0 and made < _MAX_FRAMES_AT_ONCE:
-            wanted -= self._make()
-            made += 1
-        self.output.filled()
-        self._tell_heard()
-        if wanted > 0:
-            return 0.0005
-        return _IDLE_NAP_S if idle and not self._history else _NAP_S
-
-    def _make(self) -> int:
-        """Make a frame and hand it over; return its length in samples."""
-        began = time.perf_counter()
-        with self._lock:
-            frame = self._session.frame()
-            self.output.ring.write(frame.samples)
-            self._history.append((frame.position.sample - self._offset, frame))
-            self._evolve(frame)
-        self._frame_s += 0.02 * (time.perf_counter() - began - self._frame_s)
-        return len(frame.samples)
-
     def _evolve(self, frame: Frame) -> None:
+        """Order the section after the one that begins with a frame."""
         if self._evolving is None:
             return
         for kind, facts in frame.events:
             if kind == "begin" and facts["name"] == self._evolving["name"]:
                 self._call(self._next_section, None, "end", "cut")
 
-    def _heard(self) -> Frame | None:
-        """Return the frame that is heard now; called by any thread."""
-        heard, found = self.output.heard(), self._heard_frame
-        for sample, frame in list(self._history):  # a copy: the other thread adds and takes away
-            if sample > heard:
-                break
-            found = frame
-        return found
-
-    def _tell_heard(self) -> None:
-        """Take the frames that have been heard from the history, and their events with them."""
-        heard = self.output.heard()
-        while self._history and self._history[0][0] <= heard:
-            self._heard_frame = frame = self._history.popleft()[1]
-            for kind, facts in frame.events:
-                event = MusicEvent(kind, facts, frame.position)
-                self._events.append(event)
-                if self._post is not None:
-                    self._post(event)
-
     def step(self) -> NDArray[np.int16]:
         """Make one frame here and now, and return it; for music that has no thread (`threaded=False`)."""
-        with self._lock:
-            frame = self._session.frame()
-            self._history.append((frame.position.sample - self._offset, frame))
-            self._evolve(frame)
-        self.output.ring.written += len(frame.samples)
-        self.output.ring.read_count = self.output.ring.written
-        self._tell_heard()
-        return frame.samples
+        return self._feeder.step().samples
 
 
 def _next_seed(seed: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nesasset.play.music import MusicEvent
+    from nesasset.play.feeder import MusicEvent
 
 log = logging.getLogger("nesasset.play")
 
