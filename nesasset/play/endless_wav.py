@@ -31,8 +31,8 @@ class EndlessWav:
         """How often there were too few samples."""
         self.last_read: tuple[float, int, int] = (0.0, 0, 0)
         """Time of the last read of sound on time.perf_counter, samples read before it, samples it asked for."""
-        self.last_gap = 0.0
-        """Seconds between the last two reads."""
+        self.found = 0
+        """How many of those were there."""
 
     def read(self, size: int = -1) -> bytes:
         """Return header bytes while the position is in the header, then sound."""
@@ -43,9 +43,8 @@ class EndlessWav:
         if self._at >= HEADER_BYTES + DATA_BYTES:
             return b""  # the reader seeks back to the start and goes on
         count = (4096 * 2 if size < 0 else min(size, HEADER_BYTES + DATA_BYTES - self._at)) // 2
-        now = time.perf_counter()
-        self.last_gap = now - self.last_read[0]
-        self.last_read = (now, self._ring.read_count, count)
+        self.last_read = (time.perf_counter(), self._ring.read_count, count)
+        self.found = min(count, self._ring.fill)
         missing = self._ring.missing
         samples = self._ring.read(count)
         if self._ring.missing > missing and not self._is_idle():

@@ -123,7 +123,7 @@ class PygameStream:
 
     def wake(self) -> None:
         """Start the stream anew after silence, so that the block of silence that SDL holds is not waited for."""
-        self._starts = True
+        self._starts = self._stream is None or self._stream.found == 0  # a block with sound in it is played out
 
     def close(self) -> None:
         """Stop the stream."""
