@@ -134,6 +134,21 @@ def test_the_next_section_is_of_the_same_theme_and_of_the_intensity_that_plays()
     assert composer.orders[1]["controls"] == {"intensity": 0.8}
 
 
+def test_the_next_section_is_that_of_the_piece_on_its_way() -> None:
+    """Asked for while a bridge plays, and after a saved game was taken up."""
+    music, composer = music_with_later()
+    music.play(tone(60))
+    music.to("cave", 3, via="bridge")
+    composer.deliver(0)
+    music.advance(1.8)
+    music.next_section()
+    other, second = music_with_later()
+    other.restore(music.save())
+    other.next_section(seed=5)
+    assert [order["theme"] for order in composer.orders] == ["cave", "cave"]
+    assert [(order["theme"], order["seed"]) for order in second.orders][-1] == ("cave", 5)
+
+
 def test_a_jingle_waits_until_it_is_whole() -> None:
     """Half a fanfare would be repeated: it begins when all of it is there, and then ends."""
     music, composer = music_with_later()

@@ -120,6 +120,8 @@ class Music:
         """What was ordered of the composer, by the engine's name for it."""
         self._scores: dict[int, tuple[Score, str]] = {}
         self._evolving: dict[str, Any] | None = None
+        self._wanted = ""
+        """The engine's name of the piece that the game asked for last: while a bridge plays it is not the one that sounds."""
         self._listeners: dict[str, list[Callable[[MusicEvent], None]]] = {}
         self._mutes: frozenset[str] = frozenset()
         self._solo: frozenset[str] = frozenset()
@@ -337,7 +339,13 @@ class Music:
         """Return the whole state of the music, for a saved game. It is that of the sound made last, a moment ahead of what is heard."""
         with self._feeder.lock:
             orders = {name: order for name, order in self._orders.items() if not order.get("done")}
-            return self._session.save({"orders": orders, "evolving": self._evolving, "mutes": [sorted(self._mutes), sorted(self._solo)]})
+            state = {
+                "orders": orders,
+                "wanted": [self._wanted, self._orders.get(self._wanted)],
+                "evolving": self._evolving,
+                "mutes": [sorted(self._mutes), sorted(self._solo)],
+            }
+            return self._session.save(state)
 
     def restore(self, data: bytes) -> None:
         """Go on from what `save` returned: the sound that follows is the same, byte for byte."""
@@ -389,7 +397,7 @@ class Music:
         self, piece: Piece, seed: int, controls: Controls | Mapping[str, Any] | None, best: bool, evolve: bool, at: str, via: str, beats: int
     ) -> None:
         switch = check({"do": "switch", "at": at, "via": via, "beats": beats})
-        name = self._name(piece, seed, controls, best)
+        name = self._wanted = self._name(piece, seed, controls, best)
         theme = self._orders.get(name, {}).get("theme", "")
         whole = bool(theme) and not THEMES[theme].loops
         self._evolving = {"name": name, "count": 0} if evolve and theme and not whole else None
@@ -430,9 +438,8 @@ class Music:
 
     def _next_section(self, seed: int | None, at: str, via: str) -> None:
         engine = self._session.engine
-        now = self._evolving["name"] if self._evolving else engine.deck.name if engine.deck is not None else ""
-        order = self._orders.get(now)
-        if order is None:
+        order = self._orders.get(self._wanted)
+        if order is None or "theme" not in order:
             raise ControlError("there is no next section: what plays was not composed for a theme here")
         if seed is None:
             seed = _next_seed(order["seed"])
@@ -471,6 +478,9 @@ class Music:
         with self._feeder.lock:
             more = self._session.load(data)
             self._evolving = more.get("evolving")
+            self._wanted, order = more.get("wanted", ("", None))
+            if order is not None:
+                self._orders[self._wanted] = order
             self._mutes, self._solo = (frozenset(voices) for voices in more.get("mutes", ((), ())))
             self._feeder.engine_changed()
             for name, order in more.get("orders", {}).items():

@@ -103,7 +103,7 @@ def game(seconds: float, busy: bool = False, silent: bool = False) -> dict[str, 
     if busy:
         threading.Thread(target=spin, args=(stop,), daemon=True).start()
     frames = round(seconds * 60)
-    music: Any = SilentMusic(keep=False) if silent else Music(strict=False)
+    music: Any = SilentMusic(keep=False, strict=False) if silent else Music(strict=False)
     timed = Timed(music)
     played, inputs, clock, picture = Game(timed, Bot()), ScriptedInputs(built_in(frames)), pygame.time.Clock(), pygame.Surface(SIZE)  # type: ignore[arg-type]
     worker = getattr(music, "_composer", None)
