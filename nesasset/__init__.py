@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+_ROOMS = ("play", "sfx")  # packages that are used by name: nesasset.play.Music()
+
 _HOME = {
     "Audio": "nesasset.audio",
     "Controls": "nesasset.compose.controls",
@@ -32,6 +34,8 @@ _HOME = {
 }
 
 if TYPE_CHECKING:
+    from nesasset import play as play
+    from nesasset import sfx as sfx
     from nesasset.audio import Audio as Audio
     from nesasset.compose import compose as compose
     from nesasset.compose.controls import Controls as Controls
@@ -63,6 +67,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"nesasset.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'nesasset' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOME[name]), name)

@@ -19,10 +19,11 @@ FLOORS = (
     {"units"},
     {"score", "register_log", "audio", "themes", ""},
     {"apu", "vocabulary", "recall", "chords"},
-    {"driver", "idioms", "articulation", "render", "model", "sampling", "features", "formats", "certificate", "loudness"},
+    {"driver", "sfx", "idioms", "articulation", "render", "model", "sampling", "features", "formats", "certificate", "loudness"},
     {"compose"},
     {"build", "play"},
-    {"cli", "commands", "__main__"},
+    {"testing"},
+    {"cli", "commands", "__main__", "_pyinstaller"},
 )
 # Data classes of compose that stand on nothing but the nouns.
 LOWER = {"nesasset.compose.controls": 3, "nesasset.compose.form": 2}

@@ -1,0 +1,139 @@
+"""The examples run: each for some seconds without a screen, pressed on its keys; the eight lines are eight; a game is frozen."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nesasset._pyinstaller import get_hook_dirs
+from nesasset.themes import THEMES
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+pytest.importorskip("pygame", reason="pygame is not installed", exc_type=ImportError)
+
+# Runs an example for so many turns of its loop, pressing keys on the way, with the stand-in model; tells what was heard.
+RUNNER = """
+import os, sys, runpy, logging
+os.environ.update(SDL_VIDEODRIVER="dummy", SDL_AUDIODRIVER="dummy", PYGAME_HIDE_SUPPORT_PROMPT="1")
+logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="WARNING %(message)s")
+import pygame, nesasset
+from nesasset.play import Music
+path, keys, turns, model = sys.argv[1], [int(key) for key in sys.argv[2].split(",") if key], int(sys.argv[3]), sys.argv[4]
+made, started = [], Music.__init__
+def start(self, *arguments, **named):
+    made.append(self)
+    started(self, *arguments, **{**named, "model": model, "strict": True})
+Music.__init__ = start
+themes, turn, get = set(), 0, pygame.event.get
+def events(*arguments):
+    global turn
+    turn += 1
+    themes.update({made[0].position.theme} if made else ())
+    found = list(get(*arguments))
+    if keys and turn % 60 == 59:
+        found.append(pygame.event.Event(pygame.KEYDOWN, key=keys.pop(0)))
+    if turn > turns:
+        found.append(pygame.event.Event(pygame.QUIT))
+    return found
+pygame.event.get = events
+sys.argv = [path]
+runpy.run_path(path, run_name="__main__")
+print(*sorted(themes - {""}))
+made[0].close()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "heard"),
+    [
+        ("eight_lines", "", {"overworld"}),
+        ("state_table", "K_RIGHT,K_w,K_h", {"overworld"}),
+        ("tiled_map", "", {"overworld"}),
+        ("save_restore", "K_F5,K_SPACE,K_F9", {"town"}),
+    ],
+)
+def test_an_example_runs_and_is_heard(run_python, name: str, keys: str, heard: set[str]) -> None:
+    """Some seconds of its loop, with its keys pressed: its theme plays, and nothing is told to the log."""
+    import pygame
+
+    pressed = ",".join(str(getattr(pygame, key)) for key in keys.split(",") if key)
+    standin = str(ROOT / "tests" / "standin" / "standin.json")
+    done = run_python(RUNNER, str(ROOT / "examples" / f"{name}.py"), pressed, "200", standin, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert heard <= set(done.stdout.split())
+    assert "WARNING" not in done.stderr
+
+
+def test_the_list_of_examples_that_run_is_complete() -> None:
+    """No program in the folder is left out above."""
+    assert {path.stem for path in EXAMPLES} == {"eight_lines", "state_table", "tiled_map", "save_restore"}
+
+
+def test_the_eight_lines_are_eight() -> None:
+    """A whole game loop with adaptive music, nothing left out, none of them long."""
+    lines = [line for line in (ROOT / "examples/eight_lines.py").read_text().splitlines() if line.strip()]
+    assert len(lines) == 8
+    assert max(map(len, lines)) < 80
+
+
+def test_the_map_is_one_that_tiled_writes() -> None:
+    """A ground as large as it says, and themes that exist."""
+    chart = json.loads((ROOT / "examples/maps/river.tmj").read_text())
+    assert len(chart["layers"][0]["data"]) == chart["width"] * chart["height"]
+    told = [*chart["properties"], *(entry for item in chart["layers"][1]["objects"] for entry in item["properties"])]
+    assert {entry["value"] for entry in told if entry["name"] == "music_theme"} <= set(THEMES)
+
+
+def test_the_hook_folder_has_what_pyinstaller_looks_for() -> None:
+    """A hook for the package, and a runtime hook that its table names."""
+    folder = Path(get_hook_dirs()[0])
+    table = json.loads((folder / "rthooks.dat").read_text())
+    assert (folder / "hook-nesasset.py").exists()
+    assert all((folder / "rthooks" / name).exists() for name in table["nesasset"])
+
+
+FROZEN = """
+import os, sys, time
+os.environ.update(SDL_VIDEODRIVER="dummy", SDL_AUDIODRIVER="dummy")
+import pygame, nesasset
+pygame.init()
+music = nesasset.play.Music(strict=True)
+music.play("cave", seed=3, controls={"bars": 2})
+end = time.monotonic() + 60
+while music.position.bar < 1 and time.monotonic() < end:
+    time.sleep(0.01)
+print(type(music._composer).__name__, music.position.theme, music.statistics.frames > 60)
+music.close()
+"""
+
+
+@pytest.mark.slow
+def test_a_frozen_game_composes_and_plays(tmp_path) -> None:
+    """Frozen by PyInstaller into a folder, started where there is no Python of ours, it composes in a process of its own."""
+    if importlib.util.find_spec("PyInstaller") is None:
+        pytest.skip("PyInstaller is not installed")
+    (tmp_path / "game.py").write_text(FROZEN)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "WARN", "--additional-hooks-dir", get_hook_dirs()[0], "game.py"]
+    made = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500, check=False)
+    assert made.returncode == 0, made.stderr[-3000:]
+    program = tmp_path / "dist" / "game" / "game"
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run([program], cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split()[-3:] == ["ProcessComposer", "cave", "True"]
+    assert not list((tmp_path / "dist").rglob("*torch*"))
+
+
+def test_examples_are_in_the_source_package() -> None:
+    """Nothing but text in the folder: no sounds, no pictures."""
+    suffixes = {path.suffix for path in (ROOT / "examples").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert suffixes <= {".py", ".toml", ".tmj"}
