@@ -31,6 +31,7 @@ from nesasset.build import faults
 from nesasset.build.project import DEFAULT_NAME, read
 from nesasset.compose import controls as ranges
 from nesasset.compose.controls import Controls, check_seed
+from nesasset.compose.scales import SCALES
 from nesasset.errors import ControlError, ManifestError, UnknownThemeError
 from nesasset.themes import MODES, REGISTERS, THEMES, theme
 
@@ -93,9 +94,11 @@ class Wishes(_Table):
     tempo: Annotated[float, _control("tempo_bpm"), _number("number", ranges.TEMPO_RANGE_BPM)] | None = _about("Beats a minute.")
     key: Annotated[str, _control("key")] | None = _about("Tonic: C, F#, Bb …")
     mode: Annotated[str, _control("mode"), _choice(MODES)] | None = _about("major or minor.")
+    scale: Annotated[str, _control("scale"), _choice(tuple(SCALES))] | None = _about("The only notes there are, over the tonic.")
     density: Annotated[float, _control("density"), _number("number", ranges.SHARE_RANGE)] | None = _about("How busy the melodic voices are: 0 sparse, 1 busy.")
     intensity: Annotated[float, _control("intensity"), _number("number", ranges.SHARE_RANGE)] | None = _about("Density, drums and tempo together, 0 to 1.")
     register_: Annotated[str, _control("register"), _choice(REGISTERS)] | None = _about("Where the melody lies: low, mid or high.", alias="register")
+    melody_range: Annotated[str, _control("melody_range")] | None = _about("Lowest and highest note of pulse 1, as in C4-C6.")
     swing: Annotated[float, _control("swing"), _number("number", ranges.SWING_RANGE)] | None = _about("0.5 even, up to 0.75.")
     intro: Annotated[int, _control("intro_bars"), _number("integer", ranges.INTRO_RANGE)] | None = _about("Bars before the loop that are played once.")
     voices: Annotated[str, _control("voices")] | None = _about("The voices that play, as in 'P1 TR NO'; the others stay free for effects.")

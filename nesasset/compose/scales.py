@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Final
 
 from nesasset.chords import chord_tones
 from nesasset.vocabulary import N_CHORDS, NO_CHORD
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # Semitones over the tonic. Source: the usual names of music theory, as in Persichetti, Twentieth-Century Harmony, 1961, chapter 2.
 SCALES: Final = {
@@ -34,6 +35,8 @@ def scale_mode(name: str) -> str:
 
 def pitch_classes(intervals: tuple[int, ...], tonic: int) -> NDArray[np.bool_]:
     """Return which pitch classes intervals over a tonic are, shape (12,)."""
+    import numpy as np
+
     inside = np.zeros(12, dtype=bool)
     inside[(np.array(intervals) + tonic) % 12] = True
     return inside
@@ -44,6 +47,8 @@ def chord_weights(name: str) -> NDArray[np.float64]:
 
     1 and 0 for those inside and outside. A scale with few triads of its own takes those that share most tones with it.
     """
+    import numpy as np
+
     tones = chord_tones()[:N_CHORDS]
     inside = pitch_classes(SCALES[name], 0)
     share = (tones & inside).sum(axis=1) / np.maximum(tones.sum(axis=1), 1)
