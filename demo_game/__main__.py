@@ -48,7 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
         except (ValueError, OSError) as error:
             print(f"demo_game: {error}", file=sys.stderr)
             return 1
-    return play(wishes)
+    try:
+        return play(wishes)
+    except KeyboardInterrupt:
+        return 130
 
 
 def play(wishes: Any) -> int:

@@ -221,3 +221,35 @@ def test_the_game_uses_public_names_only() -> None:
                 module = __import__(node.module, fromlist=["x"])
                 assert all(alias.name in module.__all__ for alias in node.names), path
     assert nesasset.play.Music is not None
+
+
+class Pad:
+    """A gamepad with its stick to the left and its start button pressed."""
+
+    get_numaxes = staticmethod(lambda: 2)
+    get_axis = staticmethod(lambda axis: -1.0 if axis == 0 else 0.0)
+    get_numhats = staticmethod(lambda: 0)
+    get_numbuttons = staticmethod(lambda: 8)
+    get_button = staticmethod(lambda button: button == 7)
+
+
+def test_keyboard_and_gamepad_are_read(monkeypatch) -> None:
+    """A key is new once and held until it is let go; a pad's stick and buttons are actions, too."""
+    import pygame
+
+    from demo_game.inputs import Inputs
+
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    pygame.display.init()
+    pygame.display.set_mode((10, 10))
+    pygame.event.clear()
+    inputs = Inputs()
+    pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_SPACE))
+    assert inputs.read() == Pressed(held={"jump"}, new={"jump"})
+    assert inputs.read() == Pressed(held={"jump"})
+    pygame.event.post(pygame.event.Event(pygame.KEYUP, key=pygame.K_SPACE))
+    assert inputs.read() == Pressed()
+    inputs._pads = [Pad()]
+    assert inputs.read() == Pressed(held={"start", "left"}, new={"start", "left"})
+    assert inputs.read() == Pressed(held={"start", "left"})
+    pygame.quit()

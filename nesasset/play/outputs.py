@@ -95,7 +95,7 @@ class PygameStream:
 
     def filled(self) -> None:
         """Begin to play when there is a block to play."""
-        if self._starts and self.ring.fill >= SDL_BLOCK + self._margin // 2:
+        if self._starts and self.ring.fill >= SDL_BLOCK + self._margin - self.sample_rate_hz // 60:  # a frame less at most
             self._starts = False
             if self._stream is None:
                 self._stream = EndlessWav(self.ring, self.sample_rate_hz, self._is_idle)
