@@ -26,7 +26,7 @@ FLOORS = (
     {"cli", "commands", "__main__", "_pyinstaller"},
 )
 # Data classes of compose that stand on nothing but the nouns.
-LOWER = {"nesasset.compose.controls": 3, "nesasset.compose.form": 2}
+LOWER = {"nesasset.compose.controls": 3, "nesasset.compose.form": 2, "nesasset.compose.scales": 3}
 FORBIDDEN = {"export", "demo_game", "torch", "lightning", "onnx", "onnxscript", "mutagen", "scipy", "numba", "matplotlib"}
 HEAVY = {"numpy", "onnxruntime", "soundfile", "pydantic", "rich", "PIL", "mido", "pygame"}
 
