@@ -161,7 +161,7 @@ def test_github_gets_annotations_a_summary_and_outputs(run, place: Path, monkeyp
     assert (place / "OUTPUT").read_text() == "changed=true\n"
     change(place, "seed = 3", "sead = 3")
     code, output, _ = run("build", "--format", "github")
-    assert (code, output) == (2, "::error file=nesasset.toml,line=9,title=nesasset::unknown key track.town.sead, did you mean seed?\n")
+    assert (code, output) == (2, "::error file=nesasset.toml,line=9,title=nesasset::unknown key track.town.sead, did you mean seed or scale?\n")
     change(place, "sead = 3", "seed = 5")
     code, output, _ = run("build", "--check", "--format", "github")
     assert (code, output.splitlines()[0]) == (1, "::error file=nesasset.toml,title=nesasset::town: seed 3 → 5")

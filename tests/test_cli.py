@@ -338,7 +338,7 @@ def test_build_with_a_faulty_manifest_is_2(run, place: Path) -> None:
     code, output, errors = run("build")
     assert (code, output) == (2, "")
     assert errors.splitlines() == [
-        "nesasset: nesasset.toml:6: unknown key track.town.sead, did you mean seed?",
+        "nesasset: nesasset.toml:6: unknown key track.town.sead, did you mean seed or scale?",
         "nesasset: nesasset.toml:8: track.item.theme: unknown theme 'itm', did you mean item or title or victory?",
     ]
     assert not (place / "pack").exists()

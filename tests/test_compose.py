@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from nesasset.render import render
 from nesasset.score import HOLD, REST, Note, Score
 from nesasset.themes import THEMES, theme
 from nesasset.units import VOICES
-from nesasset.vocabulary import EXACT, LOWEST_PITCH, ONSET_ID, SILENT
+from nesasset.vocabulary import EXACT, LOWEST_PITCH, NEW, ONSET_ID, SILENT, VARIED
 
 STANDIN = Path(__file__).parent / "standin" / "standin.json"
 
@@ -271,7 +272,7 @@ def test_bars_that_disobey_are_written_again(model: Model, monkeypatch: pytest.M
     desks = []
     again = []
     write_again, finish = writer._Desk.write_again, writer._Desk.drafts
-    monkeypatch.setattr(writer._Desk, "write_again", lambda desk, first, wrong: again.append(first) or write_again(desk, first, wrong))
+    monkeypatch.setattr(writer._Desk, "write_again", lambda desk, *told: again.append(told[0]) or write_again(desk, *told))
     monkeypatch.setattr(writer._Desk, "drafts", lambda desk: desks.append(desk) or finish(desk))
     request = resolve(theme("castle"), 4, Controls(bars=6, form="A A' A A A' A"), model.sidecar["sampling"])
     plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
@@ -285,6 +286,29 @@ def test_bars_that_disobey_are_written_again(model: Model, monkeypatch: pytest.M
         forget_recall(ids, seen)
         assert (desks[-1].ids[piece] == ids).all()
         assert (desks[-1].seen[piece] == seen).all()
+
+
+def test_a_bar_leans_on_its_reference(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written again, a part that should vary becomes likelier to have its reference's cells; voices spoken before it stay."""
+    from nesasset.compose import writer
+    from nesasset.vocabulary import HEAD_ORDER
+
+    agree = {}
+    for lean in (-2.0, 2.0):
+        request = resolve(theme("castle"), 4, Controls(bars=2), model.sidecar["sampling"])
+        plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
+        plan = replace(plan, lags=np.array([0, 1]), classes=np.array([[NEW] * 4, [VARIED] * 4]), shifts=np.zeros(2, dtype=np.int64))
+        desk = writer._Desk(model, request, plan, [generator(("chance", n)) for n in range(12)])
+        desk.write_bar(0)
+        desk.write_bar(plan.bar_rows)
+        before = desk.cells.copy()
+        good = np.ones((12, 4), dtype=bool)
+        good[:, HEAD_ORDER[1]] = False
+        desk.write_again(plan.bar_rows, good, np.where(good, 0, lean).astype(np.float32))
+        assert (desk.cells[:, :, HEAD_ORDER[0]] == before[:, :, HEAD_ORDER[0]]).all()
+        own, other = desk.cells[:, plan.bar_rows :, HEAD_ORDER[1]], desk.cells[:, : plan.bar_rows, HEAD_ORDER[1]]
+        agree[lean] = float((own == other).mean())
+    assert agree[2.0] > agree[-2.0] + 0.2
 
 
 def test_density_is_steered(model: Model) -> None:

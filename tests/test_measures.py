@@ -237,11 +237,11 @@ def write_split(folder, n_bars=4):
 
 
 def test_real_windows_begin_on_bar_lines(tmp_path):
-    """Windows are cut from songs in 16-row metre, counted from the loop's first bar, and know what sounds before them."""
+    """Windows are cut from songs in 16-row metre, counted from the song's first row, and know what sounds before them."""
     cells, rows = write_split(tmp_path)
     windows = real_windows(tmp_path, 2)
     assert len(windows) == 4
-    np.testing.assert_array_equal(windows[2].cells, cells[rows[0] + 8 : rows[0] + 40])
+    np.testing.assert_array_equal(windows[2].cells, cells[rows[0] : rows[0] + 32])
     assert len(real_windows(tmp_path, 2, per_song=1)) == 2
 
 
