@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from statistics import median
@@ -62,16 +63,22 @@ def stream(pieces: int) -> tuple[list[float], list[float], list[float]]:
     return first, busy, slowest
 
 
+# pyxel wants a window, if one that is not seen, and would end this program where it cannot have one.
+PYXEL = """
+import sys, time
+import pyxel
+pyxel.init(16, 16, headless=True)
+start = time.process_time()
+for seed in range(int(sys.argv[1])):
+    pyxel.gen_bgm(seed % 8, 0, 3, seed)
+print((time.process_time() - start) / int(sys.argv[1]))
+"""
+
+
 def pyxel_seconds(pieces: int) -> float | None:
-    """Return the CPU seconds of a piece of pyxel's generator, None where it is not installed."""
-    try:
-        import pyxel
-    except ImportError:
-        return None
-    start = time.process_time()
-    for seed in range(pieces):
-        pyxel.gen_bgm(seed % 8, 0, 0, seed)
-    return (time.process_time() - start) / pieces
+    """Return the CPU seconds of a piece of pyxel's generator, None where it does not run."""
+    done = subprocess.run([sys.executable, "-c", PYXEL, str(pieces)], capture_output=True, text=True, timeout=60, check=False)
+    return float(done.stdout.split()[-1]) if done.returncode == 0 else None
 
 
 def main() -> None:
@@ -100,7 +107,7 @@ def main() -> None:
     print(f"slowest bar: {100 * median(slowest):.0f} % of the time it plays, at worst {100 * max(slowest):.0f} %")
     rival = pyxel_seconds(options.pieces)
     if rival is None:
-        print("pyxel is not installed: nothing stands beside these figures", file=sys.stderr)
+        print("pyxel does not run here: nothing stands beside these figures", file=sys.stderr)
     else:
         figures["pyxel_s"] = round(rival, 6)
         print(f"pyxel's gen_bgm: {1000 * rival:.2f} ms a piece")
