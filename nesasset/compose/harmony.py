@@ -145,7 +145,7 @@ class HarmonyModel:
         return HarmonyModel(Chain(tuple(levels), PRIORS))
 
 
-def _context(degrees: Sequence[int], form: Form, bar: int, half: int) -> tuple[int, ...]:
+def _context(degrees: Sequence[int] | NDArray[np.int64], form: Form, bar: int, half: int) -> tuple[int, ...]:
     """Return the contexts of one half bar, shortest first; degrees are those of all half bars before it, flat, and more."""
     here = HALVES * bar + half
     last, before = (degrees[here - back] if here >= back else NONE for back in (1, 2))
