@@ -38,6 +38,16 @@ def pitch_to_hz(pitch: float) -> float:
     return 440.0 * float(2.0 ** ((pitch - 69) / 12))
 
 
+def in_range(pitch: int, voice: str) -> int:
+    """Return a pitch moved by octaves into its voice's range."""
+    low, high = PITCH_RANGES[voice]
+    while pitch < low:
+        pitch += 12
+    while pitch > high:
+        pitch -= 12
+    return pitch
+
+
 def pitch_to_name(pitch: int) -> str:
     """Return a pitch the tracker's way: 60 is 'C-4', 61 is 'C#4'. Inverse of `name_to_pitch`."""
     return f"{NOTE_NAMES[pitch % 12]:-<2}{pitch // 12 - 1}"

@@ -311,6 +311,22 @@ def test_a_bar_leans_on_its_reference(model: Model, monkeypatch: pytest.MonkeyPa
     assert agree[2.0] > agree[-2.0] + 0.2
 
 
+def test_what_nobody_asked_for_is_the_form_s_own(model: Model) -> None:
+    """Density, drums and register that the model is told are those of the song whose form is drawn; wishes go before."""
+    from nesasset.compose.writer import control_classes
+    from nesasset.vocabulary import CONTROLS
+
+    names = ("density", "noise_density", "register")
+    at = [list(CONTROLS).index(name) for name in names]
+    told = []
+    for controls in (Controls(), Controls(density=0.9, intensity=0.0, register="high")):
+        request = resolve(theme("boss"), 1, controls, model.sidecar["sampling"])
+        plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
+        plan.controls[at] = 2, 3, 1
+        told.append(control_classes(plan, request)[at].tolist())
+    assert told == [[2, 3, 1], [5, 1, 3]]
+
+
 def test_density_is_steered(model: Model) -> None:
     """A model that knows nothing of density still writes more notes where more are asked for."""
     rates = []

@@ -179,9 +179,11 @@ def tree() -> dict[str, str]:
         name, _, what = line.strip().partition("  ")
         if not line.startswith(" "):
             folder = name if name.endswith("/") else ""
-            found[name] = what.strip()
+            path = name
         else:
-            found[folder + name] = what.strip()
+            path = folder + name
+        assert path not in found, f"the tree has {path} twice"
+        found[path] = what.strip()
     return found
 
 

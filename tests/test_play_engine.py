@@ -20,9 +20,9 @@ from nesasset.driver import drive
 from nesasset.errors import ControlError
 from nesasset.play.deck import ONE, Deck
 from nesasset.play.engine import Engine
-from nesasset.play.registers import Registers
 from nesasset.play.session import Session, replay
 from nesasset.register_log import RegisterLog
+from nesasset.registers import Registers
 from nesasset.score import HOLD, REST, Score
 from nesasset.units import pitch_to_hz
 

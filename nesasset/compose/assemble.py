@@ -15,7 +15,7 @@ from nesasset.compose.plan import Plan, plan_to_json
 from nesasset.compose.request import BEAT_ROWS, Request
 from nesasset.compose.writer import Draft
 from nesasset.score import HOLD, REST, Cell, Instrument, Note, Score
-from nesasset.units import NOTE_NAMES, PITCH_RANGES, VOICES
+from nesasset.units import NOTE_NAMES, PITCH_RANGES, VOICES, in_range
 from nesasset.vocabulary import HOLD_ID, ONSET_ID, REST_ID, id_to_pitch
 
 REGISTER_EDGES: Final = (66.0, 73.0)  # thirds of NES-MDB's training songs by the median pitch of pulse 1
@@ -168,7 +168,7 @@ def _part(cells: NDArray[np.int64], slots: NDArray[np.int64], voice: str, shift:
             part.append(REST)
         else:
             instrument = 0 if voice == "TR" else numbers[_kind(voice), int(slots[row, _SLOT_COLUMN[voice]])]
-            pitch = None if voice == "NO" else _in_range(id_to_pitch(cell) + shift, voice)
+            pitch = None if voice == "NO" else in_range(id_to_pitch(cell) + shift, voice)
             part.append(Note(instrument, pitch))
     return tuple(part)
 
@@ -194,16 +194,6 @@ def _in_register(line: NDArray[np.int64], register: int, shift: int) -> NDArray[
 
     allowed = [o for o in (-24, -12, 0, 12, 24) if pitches.min() + o >= lowest and pitches.max() + o <= highest] or [0]
     return np.where(line >= ONSET_ID, line + min(allowed, key=misses), line)
-
-
-def _in_range(pitch: int, voice: str) -> int:
-    """Move a pitch by octaves into its voice's range: only notes at the far ends after a transposition."""
-    low, high = PITCH_RANGES[voice]
-    while pitch < low:
-        pitch += 12
-    while pitch > high:
-        pitch -= 12
-    return pitch
 
 
 def _palette_entry(kind: str, slot: int, plan: Plan) -> tuple[int, int, int, int]:

@@ -5,96 +5,36 @@ Facts about how FamiTracker plays: its tempo counter and channel handlers, as pu
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from nesasset.errors import FormatError, ScoreError, out_of_range
+from nesasset.errors import FormatError, out_of_range
 from nesasset.formats import tracker_cells as cells
+from nesasset.formats.famitracker_comments import found_provenance, read_hints
 from nesasset.formats.famitracker_lines import (
-    ARPEGGIO,
     DPCM,
-    DUTY,
-    HI_PITCH,
     NOTHING,
-    PITCH,
-    SPLIT,
     VOLUME,
-    Macro,
     Module,
-    Track,
-    TrackerCell,
-    TrackerInstrument,
     parse,
-    to_cell,
 )
+from nesasset.formats.famitracker_playing import NO_NOTES, OF_ALL, Playing
+from nesasset.formats.famitracker_sounds import Sound, Sounds, to_instruments
 from nesasset.score import (
     HOLD,
-    MAX_ARPEGGIO,
     MAX_ENVELOPE_FRAMES,
-    MAX_INSTRUMENTS,
     MAX_ROW_FRAMES,
     REST,
     Cell,
-    Instrument,
     Note,
     Score,
     Vibrato,
 )
 from nesasset.units import MAX_VOLUME, PITCH_RANGES, VOICE_KINDS, VOICE_NAMES, VOICES
-
-_FIRST_PATTERNS: Final = (0,) * 5  # of an ORDER entry that is not there
-_NO_NOTES: Final = frozenset(("...", "---", "==="))
-_OF_ALL: Final = frozenset("BCDF")  # letters of effects that are of the song, not of a voice
-_TICKS: Final = 24  # the tempo counter falls by 24 * tempo / speed a frame and rises by 3600 a row
-_COUNTER: Final = 3600
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sound:
-    """All that turns a tracker's instrument into one of the score's. `_Sounds` makes one of equal ones: `is` compares."""
-
-    instrument: int
-    kind: str
-    period: int = 0
-    duty: int = 0
-    arpeggio: int = 0
-    cut: int | None = None
-    vibrato: Vibrato | None = None
-
-
-class _Sounds:
-    """The sounds of a track, each once: a track has a hundred thousand notes and a few sounds."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[object, ...], _Sound] = {}
-
-    def find(
-        self,
-        instrument: int,
-        kind: str,
-        period: int = 0,
-        duty: int = 0,
-        arpeggio: int = 0,
-        cut: int | None = None,
-        vibrato: Vibrato | None = None,
-    ) -> _Sound:
-        """Return the sound of these fields."""
-        key = (instrument, kind, period, duty, arpeggio, cut, vibrato)
-        found = self._known.get(key)
-        if found is None:
-            found = self._known[key] = _Sound(instrument, kind, period, duty, arpeggio, cut, vibrato)
-        return found
-
-    def with_vibrato(self, sound: _Sound, vibrato: Vibrato) -> _Sound:
-        """Return a sound with a vibrato."""
-        return self.find(
-            sound.instrument, sound.kind, sound.period, sound.duty, sound.arpeggio, sound.cut, vibrato
-        )
 
 
 @dataclass(slots=True)
@@ -104,7 +44,7 @@ class _Heard:
     row: int
     offset: int
     pitch: int | None
-    sound: _Sound | None
+    sound: Sound | None
     """None for a rest."""
     volume: int = MAX_VOLUME
     portamento: int = 0
@@ -129,10 +69,10 @@ def read(text: str, number: int) -> tuple[Score, tuple[str, ...]]:
     if module.numbers.get("EXPANSION"):
         left_out["the voices of an expansion chip"] += 1
     track = module.tracks[number - 1]
-    hints = _hints(module.comments)
-    played = _Playing(module, track, left_out)
+    hints = read_hints(module.comments)
+    played = Playing(module, track, left_out)
     loop = played.loop
-    known = _Sounds()
+    known = Sounds()
     heard = {voice: _read_voice(played, channel, voice, known, left_out) for channel, voice in enumerate(VOICES)}
     _report_samples(played, left_out)
     starts = [0]
@@ -152,7 +92,7 @@ def read(text: str, number: int) -> tuple[Score, tuple[str, ...]]:
                 longest[event.sound.instrument] = max(longest.get(event.sound.instrument, 0), frames)
         lags[voice], placed[voice] = _without_lag(voice, events, starts, loop, hints.delays.get(voice, 0), left_out)
     sounds = [event.sound for voice in VOICES for _, _, event in placed[voice] if event.sound is not None]
-    instruments, numbers = _instruments(module, sounds, longest, hints.vibratos, left_out)
+    instruments, numbers = to_instruments(module, sounds, longest, hints.vibratos, left_out)
     for voice in VOICES:
         part: list[Cell] = [HOLD] * len(played.row_frames)
         before: int | None = None
@@ -181,186 +121,12 @@ def read(text: str, number: int) -> tuple[Score, tuple[str, ...]]:
         delays={voice: lag for voice, lag in lags.items() if lag},
         title=title if len(module.tracks) > 1 or title.startswith(short) else short,
         theme=hints.theme,
-        provenance=_found_provenance(module, hints),
+        provenance=found_provenance(module, hints),
     )
     return score, tuple(f"{what} ({count} times)" if count > 1 else what for what, count in left_out.items())
 
 
-# Comments
-
-
-@dataclass(slots=True)
-class _Hints:
-    """What our own comments say."""
-
-    theme: str = ""
-    bar: tuple[int, int] | None = None
-    groove: tuple[int, ...] = ()
-    delays: dict[str, int] = field(default_factory=dict)
-    vibratos: dict[int, Vibrato] = field(default_factory=dict)
-    others: list[str] = field(default_factory=list)
-
-
-_BAR_LINE: Final = re.compile(r"Bar: ([0-9]{1,3}) rows, beat: ([0-9]{1,3}) rows")
-_GROOVE_LINE: Final = re.compile(r"Groove: ([0-9 ]{1,200})")
-_DELAYS_LINE: Final = re.compile(r"Delays: ((?:(?:P1|P2|TR|NO) [0-9]{1,2}(?:, |$)){1,4})")
-_VIBRATO_LINE: Final = re.compile(
-    r"Vibrato ([0-9A-F]{2}): after ([0-9]{1,4}) frames, ([0-9]{1,3}) frames a swing, ([0-9]{1,4}) cents"
-)
-
-
-def _hints(comments: Iterable[str]) -> _Hints:
-    hints = _Hints()
-    for line in comments:
-        if line.startswith("Theme: ") and not hints.theme:
-            hints.theme = line[7:]
-        elif (match := _BAR_LINE.fullmatch(line)) and all(1 <= int(word) <= 256 for word in match.groups()):
-            hints.bar = (int(match[1]), int(match[2]))
-        elif match := _GROOVE_LINE.fullmatch(line):
-            hints.groove = tuple(int(word) for word in match[1].split() if len(word) < 4)
-        elif match := _DELAYS_LINE.fullmatch(line):
-            pairs = (pair.split() for pair in match[1].split(","))
-            hints.delays = {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and int(pair[1]) < MAX_ROW_FRAMES}
-        elif match := _VIBRATO_LINE.fullmatch(line):
-            try:
-                vibrato = Vibrato(int(match[2]), int(match[3]), int(match[4]))
-            except ScoreError:
-                hints.others.append(line)
-            else:
-                hints.vibratos[int(match[1], 16)] = vibrato
-        elif line:
-            hints.others.append(line)
-    return hints
-
-
-def _found_provenance(module: Module, hints: _Hints) -> dict[str, str]:
-    found = {"author": module.texts.get("AUTHOR", ""), "copyright": module.texts.get("COPYRIGHT", "")}
-    found["comment"] = "\n".join(hints.others)
-    return {key: value for key, value in found.items() if value}
-
-
-# Playing
-
-
-class _Playing:
-    """The rows of a track in the order in which they are played, with their lengths."""
-
-    def __init__(self, module: Module, track: Track, left_out: Counter[str]) -> None:
-        self.module, self.track = module, track
-        self._cache: dict[str, TrackerCell] = {}
-        self._n_frames = max(track.order, default=0) + 1
-        self._positions: list[tuple[int, int]] = []
-        """ORDER entry and row of the pattern."""
-        self.rows: list[tuple[TrackerCell, ...]] = []
-        """The cells of the voices and of the sample channel, row by row."""
-        self._commands: list[list[tuple[str, int]]] = []
-        """Row by row what is of the song, not of a voice: letters B, C, D and F."""
-        self.loop: tuple[int, int] | None = None
-        self._follow()
-        self.row_frames = self._measure(left_out)
-
-    def _cells(self, position: tuple[int, int]) -> tuple[TrackerCell, ...]:
-        """Return the five cells at an ORDER entry and row."""
-        entry, row = position
-        found = []
-        for channel, pattern in enumerate(self.track.order.get(entry, _FIRST_PATTERNS)):
-            written = self.track.cells.get((pattern, row))
-            if written is None:
-                found.append(NOTHING)
-                continue
-            where, parts = written
-            text = parts[channel]
-            cell = self._cache.get(text)
-            if cell is None:
-                cell = self._cache[text] = to_cell(text, f"{where}, channel {channel + 1}")
-            found.append(cell)
-        return tuple(found)
-
-    def _append(self, position: tuple[int, int]) -> list[tuple[str, int]]:
-        """Take in a row, and return the effects in it that are of the song."""
-        if len(self._positions) > cells.MAX_TRACK_ROWS:  # one more for the halt behind the last
-            raise FormatError(f"the track must play at most {cells.MAX_TRACK_ROWS} rows, and it plays more; shorten it")
-        row = self._cells(position)
-        commands = [effect for cell in row for effect in cell.effects if effect[0] in _OF_ALL]
-        self._positions.append(position)
-        self.rows.append(row)
-        self._commands.append(commands)
-        return commands
-
-    def _follow(self) -> None:
-        """Walk through the song until it halts or comes back to a row."""
-        seen: dict[tuple[int, int], int] = {}
-        position = (0, 0)
-        while position not in seen:
-            seen[position] = len(self._positions)
-            commands = self._append(position)
-            if any(letter == "C" for letter, _ in commands):
-                if len(self.rows) > 1 and all(cell.note in _NO_NOTES for cell in self.rows[-1][:DPCM]):
-                    for rows in (self._positions, self.rows, self._commands):
-                        rows.pop()
-                return
-            position = self._next(position, commands)
-        self.loop = (seen[position], len(self._positions))
-        self._append_unheard()
-
-    def _next(self, position: tuple[int, int], effects: list[tuple[str, int]]) -> tuple[int, int]:
-        entry, row = position
-        if effects:
-            jumps = [parameter for letter, parameter in effects if letter == "B"]
-            skips = [parameter for letter, parameter in effects if letter == "D"]
-            if jumps:
-                return (jumps[-1] if jumps[-1] < self._n_frames else 0, 0)
-            if skips:
-                return ((entry + 1) % self._n_frames, skips[-1] if skips[-1] < self.track.rows else 0)
-        return (entry, row + 1) if row + 1 < self.track.rows else ((entry + 1) % self._n_frames, 0)
-
-    def _append_unheard(self) -> None:
-        """Keep what stands behind the loop's jump: nobody hears it, but somebody wrote it."""
-        entry = max(entry for entry, _ in self._positions) + 1
-        while entry < self._n_frames:
-            for row in range(self.track.rows):
-                letters = {letter for letter, _ in self._append((entry, row))}
-                if letters & {"B", "C", "D"}:
-                    break
-            entry += 1
-
-    def _measure(self, left_out: Counter[str]) -> list[int]:
-        """Return the frames of each row, as FamiTracker's tempo counter gives them."""
-        split = self.module.numbers.get("SPLIT", SPLIT)
-        speed, tempo, counter = self.track.speed, self.track.tempo, 0
-        first = (speed, tempo)
-        rows = []
-        for index, commands in enumerate(self._commands):
-            speed, tempo = _speed(commands, speed, tempo, split)
-            if self.loop is not None and index == self.loop[0]:
-                first = (speed, tempo)
-            if tempo:
-                fall = max(1, _TICKS * tempo // speed)
-                counter += _COUNTER - _TICKS * tempo % speed
-                frames = max(1, -(-counter // fall))
-                counter -= frames * fall
-            else:  # a later tracker's way to say that the speed is all
-                frames = speed
-            if frames > MAX_ROW_FRAMES:
-                left_out[f"rows of more than {MAX_ROW_FRAMES} frames are shorter"] += 1
-            rows.append(min(frames, MAX_ROW_FRAMES))
-            if self.loop is not None and index == self.loop[1] - 1:
-                again = _speed(self._commands[self.loop[0]], speed, tempo, split)
-                if again != first:
-                    left_out["the loop plays at another speed from its second time on"] += 1
-        return rows
-
-
-def _speed(commands: list[tuple[str, int]], speed: int, tempo: int, split: int) -> tuple[int, int]:
-    """Return speed and tempo from a row on."""
-    for letter, parameter in commands:
-        if letter == "F":
-            if parameter >= split and tempo:
-                tempo = parameter
-            else:
-                speed = max(1, parameter)
-    return speed, tempo
-
+# Voices
 
 _LETTERS: Final = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _ACCIDENTALS: Final = {"-": 0, ".": 0, "#": 1, "+": 1, "B": -1, "F": -1}
@@ -398,7 +164,7 @@ _EFFECTS: Final = {
 
 
 def _read_voice(
-    played: _Playing, channel: int, voice: str, known: _Sounds, left_out: Counter[str]
+    played: Playing, channel: int, voice: str, known: Sounds, left_out: Counter[str]
 ) -> list[_Heard]:
     """Return the notes and rests of one voice in the order of rows."""
     events: list[_Heard] = []
@@ -409,7 +175,7 @@ def _read_voice(
         if cell is NOTHING:
             continue
         last = events[-1] if events and events[-1].sound is not None else None
-        is_note = cell.note not in _NO_NOTES
+        is_note = cell.note not in NO_NOTES
         pitch: int | None = None
         period = 0
         if is_note and voice == "NO":
@@ -421,7 +187,7 @@ def _read_voice(
             is_note = pitch is not None
             if moved:
                 left_out[f"notes of {VOICE_NAMES[voice]} beyond its range are octaves off"] += 1
-        if not is_note and cell.note not in _NO_NOTES:
+        if not is_note and cell.note not in NO_NOTES:
             left_out["notes that are no pitches"] += 1
         offset, cut = 0, None
         for letter, parameter in cell.effects:
@@ -446,7 +212,7 @@ def _read_voice(
                         last.swing = (row, vibrato)
                     elif last.swing is not None and last.swing[1] != vibrato:
                         left_out["changes of the vibrato within a note (4xy)"] += 1
-            elif letter not in _OF_ALL:
+            elif letter not in OF_ALL:
                 if letter in "12":
                     portamento = arpeggio = 0
                 left_out[_EFFECTS.get(letter, f"effects {letter}xx")] += 1
@@ -488,8 +254,8 @@ def _releases(module: Module, instrument: int) -> bool:
     return macro is not None and macro.release is not None
 
 
-def _report_samples(played: _Playing, left_out: Counter[str]) -> None:
-    count = sum(row[DPCM].note not in _NO_NOTES for row in played.rows)
+def _report_samples(played: Playing, left_out: Counter[str]) -> None:
+    count = sum(row[DPCM].note not in NO_NOTES for row in played.rows)
     if count:
         left_out["notes of the sample channel"] += count
 
@@ -500,7 +266,7 @@ def _name_vibratos(
     starts: list[int],
     loop: tuple[int, int] | None,
     named: Mapping[int, Vibrato],
-    known: _Sounds,
+    known: Sounds,
 ) -> None:
     """Give each note its vibrato: the one our comment names where the effects agree with it, else what the effects say."""
     untils = cells.next_rows([event.row for event in events], len(starts) - 1, loop)
@@ -589,104 +355,3 @@ def _groove(row_frames: list[int], named: tuple[int, ...]) -> tuple[int, ...]:
     if possible and all(frames == named[row % len(named)] for row, frames in enumerate(row_frames)):
         return named
     return cells.shortest_groove(row_frames)
-
-
-# Instruments
-
-
-def _instruments(
-    module: Module,
-    sounds: list[_Sound],
-    longest: Mapping[int, int],
-    vibratos: Mapping[int, Vibrato],
-    left_out: Counter[str],
-) -> tuple[list[Instrument], dict[_Sound, int]]:
-    """Return the score's instruments and the index of each sound: the tracker's order, further sounds behind."""
-    order = dict.fromkeys(sounds)
-    tracker = sorted({*module.instruments, *(sound.instrument for sound in order)})
-    main: dict[int, _Sound] = {}
-    for sound in order:
-        main.setdefault(sound.instrument, sound)
-    # What no note plays has no kind: call it a pulse.
-    listed = [main.get(number, _Sound(number, "pulse", vibrato=vibratos.get(number))) for number in tracker]
-    listed += [sound for sound in order if main[sound.instrument] is not sound]
-    if len(listed) > MAX_INSTRUMENTS:
-        raise FormatError(f"the track has {len(listed)} sounds and a score has room for {MAX_INSTRUMENTS}; use fewer")
-    numbers = {sound: index for index, sound in enumerate(listed)}
-    return [_instrument(module, sound, longest.get(sound.instrument, 0), left_out) for sound in listed], numbers
-
-
-def _instrument(module: Module, sound: _Sound, longest: int, left_out: Counter[str]) -> Instrument:
-    found = module.instruments.get(sound.instrument)
-    if found is None:
-        left_out[f"instrument {sound.instrument:02X} is played but not there"] += 1
-        found = TrackerInstrument("")
-    macros = {
-        kind: module.macros[kind, index]
-        for kind, index in enumerate(found.macros)
-        if index >= 0 and (kind, index) in module.macros and module.macros[kind, index].values
-    }
-    if PITCH in macros or HI_PITCH in macros:
-        left_out["pitch macros"] += 1
-    volume = tuple(min(MAX_VOLUME, max(0, value)) for value in _held(macros.get(VOLUME), longest)) or (MAX_VOLUME,)
-    if sound.cut is not None:
-        volume = (*(volume + volume[-1:] * sound.cut)[: min(sound.cut, MAX_ENVELOPE_FRAMES - 1)], 0)
-    duties = tuple(value & 3 for value in _held(macros.get(DUTY), longest)) or (sound.duty,)
-    arpeggio, loop = _arpeggio(macros.get(ARPEGGIO), sound, left_out)
-    if sound.kind == "noise":
-        if len({value & 1 for value in duties}) > 1:
-            left_out["changes of the noise mode within a note"] += 1
-        return Instrument(
-            "noise",
-            volume,
-            period=sound.period,
-            mode=duties[0] & 1,
-            name=found.name,
-            arpeggio=tuple(-step for step in arpeggio),
-            arpeggio_loop=loop,
-        )
-    if sound.kind == "triangle":
-        return Instrument(
-            "triangle", volume, name=found.name, arpeggio=arpeggio, arpeggio_loop=loop, vibrato=sound.vibrato
-        )
-    return Instrument(
-        "pulse",
-        volume,
-        duty=duties[0],
-        name=found.name,
-        duties=duties if len(duties) > 1 else (),
-        arpeggio=arpeggio,
-        arpeggio_loop=loop,
-        vibrato=sound.vibrato,
-    )
-
-
-def _held(macro: Macro | None, longest: int) -> tuple[int, ...]:
-    """Return a macro's values while the note is held, loops unrolled for the longest note."""
-    if macro is None:
-        return ()
-    if macro.release is None:
-        return cells.unroll(macro.values, macro.loop, longest)
-    values = macro.values[: macro.release + 1]
-    return cells.unroll(values, macro.loop, longest)
-
-
-def _arpeggio(macro: Macro | None, sound: _Sound, left_out: Counter[str]) -> tuple[tuple[int, ...], int | None]:
-    """Return steps and loop, from the macro or, if there is none, from 0xy."""
-    if macro is None:
-        steps = (0, sound.arpeggio >> 4, sound.arpeggio & 15) if sound.arpeggio else ()
-        return steps[: 3 if sound.arpeggio & 15 else 2], 0 if steps else None
-    values = macro.values if macro.release is None else macro.values[: macro.release + 1]
-    loop = macro.loop if macro.loop is not None and macro.loop < len(values) else None
-    if macro.setting == 2 and loop is None:  # relative: each value is added to the last
-        total, added = 0, []
-        for value in values:
-            total += value
-            added.append(total)
-        values = tuple(added)
-    elif macro.setting:
-        left_out["arpeggio macros that are fixed, or relative with a loop"] += 1
-        return (), None
-    if any(abs(value) > MAX_ARPEGGIO for value in values):
-        left_out[f"arpeggio steps beyond {MAX_ARPEGGIO} semitones"] += 1
-    return tuple(min(MAX_ARPEGGIO, max(-MAX_ARPEGGIO, value)) for value in values), loop

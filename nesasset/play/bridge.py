@@ -10,9 +10,8 @@ from itertools import pairwise
 from typing import Final
 
 from nesasset.play.harmony import key_of
-from nesasset.play.voices import in_range
 from nesasset.score import HOLD, Cell, Instrument, Note, Score
-from nesasset.units import VOICES
+from nesasset.units import VOICES, in_range
 
 _SCALES: Final = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 11)}  # minor with its leading note
 _LEAD: Final = Instrument("pulse", (12, 12, 11, 10, 9, 8, 8), duty=2, name="bridge lead")

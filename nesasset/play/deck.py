@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from nesasset.play.voices import Sound, Voice
+from nesasset.play.voices import Voice
+from nesasset.registers import Sound
 from nesasset.score import Score
 from nesasset.units import VOICES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from nesasset.play.voices import Sound
+from nesasset.registers import Sound
 from nesasset.sfx.effect import Effect
 from nesasset.units import VOICES
 

@@ -30,8 +30,7 @@ from nesasset.play.effects import Effects
 from nesasset.play.harmony import chord_at, chord_pitch_classes, key_of
 from nesasset.play.layers import Layers
 from nesasset.play.master import Master
-from nesasset.play.registers import SILENT, Registers
-from nesasset.play.voices import Sound
+from nesasset.registers import SILENT, Registers, Sound
 from nesasset.score import Note, Score
 from nesasset.sfx.effect import Effect
 from nesasset.units import CPU_CLOCK_HZ, FRAME_RATE_HZ, NOTE_NAMES, VOICE_KINDS, VOICES

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Final
 
 from nesasset.play.deck import Deck
-from nesasset.play.voices import Sound
+from nesasset.registers import Sound
 from nesasset.score import HOLD, REST
 from nesasset.units import VOICES
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from nesasset.apu.state import period_pitches
 from nesasset.errors import ControlError, did_you_mean
-from nesasset.play.voices import SILENCE, Sound
+from nesasset.registers import SILENCE, Sound
 from nesasset.units import MAX_VOLUME, VOICES
 
 Message = tuple[int, int, int]

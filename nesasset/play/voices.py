@@ -10,13 +10,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from nesasset.driver import period_table
+from nesasset.registers import SILENCE, Sound
 from nesasset.score import REST, Instrument, Note, Score, scale_volume
-from nesasset.units import MAX_VOLUME, NOISE_PERIODS, PITCH_RANGES, VOICE_KINDS
+from nesasset.units import MAX_VOLUME, NOISE_PERIODS, VOICE_KINDS, in_range
 
-Sound = tuple[int, int, int]
-"""What a voice does in one frame: volume 0 to 15 (triangle: 0 silent), duty or noise mode, timer period or noise period index."""
-
-SILENCE: Final[Sound] = (0, 0, 0)
 _SCALED: Final = tuple(tuple(scale_volume(volume, level) for volume in range(MAX_VOLUME + 1)) for level in range(MAX_VOLUME + 1))
 
 
@@ -148,16 +145,6 @@ class Voice:
         """Take the state that `to_json` returned."""
         self.row, self.age, self.stop, self.source, self.last_pitch, due = data
         self.due = [(frames, row) for frames, row in due]
-
-
-def in_range(pitch: int, voice: str) -> int:
-    """Return a pitch moved by octaves into its voice's range."""
-    low, high = PITCH_RANGES[voice]
-    while pitch < low:
-        pitch += 12
-    while pitch > high:
-        pitch -= 12
-    return pitch
 
 
 def _periods(kind: str) -> list[int]:

@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 
 from nesasset.driver import period_table
-from nesasset.sfx.effect import Frame
+from nesasset.registers import Sound
 
-Parts = dict[str, tuple[Frame, ...]]
+Parts = dict[str, tuple[Sound, ...]]
 PitchClasses = Sequence[int]
 
 
@@ -58,15 +58,15 @@ def _fade(length: int, first: float, last: float = 0.0) -> list[int]:
     return [round(volume) for volume in np.linspace(first, last, max(1, length))]
 
 
-def _tone(volumes: Sequence[int], pitches: Sequence[float], duty: int) -> tuple[Frame, ...]:
+def _tone(volumes: Sequence[int], pitches: Sequence[float], duty: int) -> tuple[Sound, ...]:
     return tuple((volume, duty, _period(pitch)) for volume, pitch in zip(volumes, pitches, strict=True))
 
 
-def _low_tone(volumes: Sequence[int], pitches: Sequence[float]) -> tuple[Frame, ...]:
+def _low_tone(volumes: Sequence[int], pitches: Sequence[float]) -> tuple[Sound, ...]:
     return tuple((15 if volume else 0, 0, _period(pitch, "triangle")) for volume, pitch in zip(volumes, pitches, strict=True))
 
 
-def _noise(volumes: Sequence[int], periods: Sequence[float], mode: int = 0) -> tuple[Frame, ...]:
+def _noise(volumes: Sequence[int], periods: Sequence[float], mode: int = 0) -> tuple[Sound, ...]:
     return tuple((volume, mode, min(max(round(period), 0), 15)) for volume, period in zip(volumes, periods, strict=True))
 
 
@@ -74,7 +74,7 @@ def _line(length: int, first: float, last: float) -> list[float]:
     return [float(value) for value in np.linspace(first, last, max(1, length))]
 
 
-def _notes(pitches: Sequence[float], frames: int, last_frames: int, peak: int, duty: int) -> tuple[Frame, ...]:
+def _notes(pitches: Sequence[float], frames: int, last_frames: int, peak: int, duty: int) -> tuple[Sound, ...]:
     """Return notes one after the other; the last one rings."""
     volumes: list[int] = []
     heard: list[float] = []

@@ -1,4 +1,7 @@
-"""What four voices do in a frame as register writes. Writes what has changed, as the driver does; knows no music."""
+"""What four voices do in a frame as register writes. Writes what has changed, as the driver does; knows no music.
+
+For what is made frame by frame, sound effects and live music; the driver makes a whole score's registers at once.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,6 @@ from nesasset.driver import (
     TRIANGLE_OFF,
     TRIANGLE_ON,
 )
-from nesasset.play.voices import SILENCE, Sound
 from nesasset.register_log import RegisterLog
 
 # In the order in which the driver writes them, see docs/driver.md.
@@ -24,6 +26,10 @@ ADDRESSES: Final = (
     *(0x4015, 0x4017, 0x4000, 0x4001, 0x4002, 0x4003, 0x4004, 0x4005, 0x4006, 0x4007),
     *(0x4008, 0x400A, 0x400B, 0x400C, 0x400E, 0x400F),
 )
+Sound = tuple[int, int, int]
+"""What a voice does in a frame: volume (of the triangle 0 or more), duty or noise mode, timer period or noise period's index."""
+
+SILENCE: Final[Sound] = (0, 0, 0)
 SILENT: Final[tuple[Sound, ...]] = (SILENCE,) * 4
 
 
@@ -47,14 +53,17 @@ class Registers:
     def __init__(self) -> None:
         self.values: list[int] | None = None
 
-    def write(self, sounds: Sequence[Sound], state_all: bool = False) -> RegisterLog:
-        """Return the writes of one frame: those that change something, or all."""
+    def changes(self, sounds: Sequence[Sound], state_all: bool = False) -> list[tuple[int, int]]:
+        """Return address and value of the writes of one frame: those that change something, or all."""
         wanted, had = register_values(sounds), self.values
-        if had is None or state_all:
-            pairs = list(zip(ADDRESSES, wanted, strict=True))
-        else:
-            pairs = [(address, new) for address, new, old in zip(ADDRESSES, wanted, had, strict=True) if new != old]
         self.values = wanted
+        if had is None or state_all:
+            return list(zip(ADDRESSES, wanted, strict=True))
+        return [(address, new) for address, new, old in zip(ADDRESSES, wanted, had, strict=True) if new != old]
+
+    def write(self, sounds: Sequence[Sound], state_all: bool = False) -> RegisterLog:
+        """Return the writes of one frame, see `changes`, as a log."""
+        pairs = self.changes(sounds, state_all)
         addresses = np.array([address for address, _ in pairs], dtype=np.uint16)
         values = np.array([value for _, value in pairs], dtype=np.uint8)
         return RegisterLog(np.zeros(len(pairs), dtype=np.int64), addresses, values, 1)
