@@ -366,34 +366,60 @@ def line(*notes: tuple[int, int, int], channel: int = 0, velocity: int = 127) ->
 TEMPO = [(0, mido.MetaMessage("set_tempo", tempo=400_000)), (0, mido.MetaMessage("track_name", name="Tune"))]
 
 
+def names(score: Score, voice: str) -> dict[int, str]:
+    """Return the names of the instruments of a voice's notes by row."""
+    return {
+        row: score.instruments[cell.instrument].name
+        for row, cell in enumerate(score.voices[voice])
+        if isinstance(cell, Note)
+    }
+
+
+def pitches(score: Score, voice: str) -> dict[int, int | None]:
+    """Return the pitches of a voice's notes by row."""
+    return {row: cell.pitch for row, cell in enumerate(score.voices[voice]) if isinstance(cell, Note)}
+
+
 def test_three_tracks_go_by_pitch() -> None:
     """Of three lines the highest is pulse 1, the next pulse 2, the lowest the triangle; 150 beats a minute are 6 frames a row."""
     score, left_out = midi_import.loads(
         file(TEMPO, line((0, 4, 40)), line((0, 4, 76), (4, 6, 77)), line((0, 2, 60), velocity=64))
     )
     assert (score.groove, score.beat_rows, score.bar_rows, score.n_rows, score.title) == ((6,), 4, 16, 16, "Tune")
-    assert score.voices["P1"][:7] == (Note(0, 76), HOLD, HOLD, HOLD, Note(0, 77), HOLD, REST)
-    assert score.voices["P2"][:3] == (Note(1, 60, volume=8), HOLD, REST)
-    assert score.voices["TR"][:5] == (Note(2, 40), HOLD, HOLD, HOLD, REST)
+    assert [pitches(score, voice) for voice in VOICES] == [{0: 76, 4: 77}, {0: 60}, {0: 40}, {}]
+    assert score.voices["P1"][6] is REST
+    assert score.voices["P2"][2] is REST
+    second = score.voices["P2"][0]
+    assert isinstance(second, Note) and second.volume == 8
     assert left_out == ()
 
 
 def test_chords_are_reduced_from_outside() -> None:
-    """Of a chord in one track the top goes to pulse 1, the bottom to the triangle, the next from the top to pulse 2."""
+    """Of a chord in one track the top goes to pulse 1, the bottom to the triangle, the rest is pulse 2's arpeggio."""
     score, left_out = midi_import.loads(file(TEMPO, line(*((0, 4, pitch) for pitch in (48, 60, 64, 67, 72)))))
-    assert [score.voices[voice][0] for voice in VOICES] == [Note(0, 72), Note(1, 67), Note(2, 48), HOLD]
+    assert [pitches(score, voice) for voice in VOICES] == [{0: 72}, {0: 60}, {0: 48}, {}]
+    cell = score.voices["P2"][0]
+    assert isinstance(cell, Note)
+    assert score.instruments[cell.instrument].arpeggio == (0, 0, 4, 4, 7, 7)
+    assert left_out == ("chords played as quick arpeggios",)
+
+
+def test_of_short_chords_the_top_stays() -> None:
+    """A chord shorter than a beat is no arpeggio: what no voice has room for is counted."""
+    score, left_out = midi_import.loads(file(TEMPO, line(*((0, 2, pitch) for pitch in (48, 60, 64, 67, 72)))))
+    assert [pitches(score, voice) for voice in VOICES] == [{0: 72}, {0: 67}, {0: 48}, {}]
     assert left_out == ("notes for which no voice is free (2 times)",)
 
 
 def test_drums_become_noise() -> None:
-    """Channel 10 plays the noise; of drums that begin together the deepest stays, and the others are counted."""
-    score, left_out = midi_import.loads(file(TEMPO, line((0, 1, 36), (0, 1, 42), (2, 3, 42), (4, 5, 38), channel=9)))
-    names = {
-        row: score.instruments[cell.instrument].name
-        for row, cell in enumerate(score.voices["NO"])
-        if isinstance(cell, Note)
-    }
-    assert names == {0: "kick", 2: "hat", 4: "snare"}
+    """Channel 10 plays the noise; a kick with another drum goes to the triangle that is free, else the deepest stays."""
+    drums = line((0, 1, 36), (0, 1, 42), (2, 3, 42), (4, 5, 38), channel=9)
+    score, left_out = midi_import.loads(file(TEMPO, drums))
+    assert names(score, "NO") == {0: "hat", 2: "hat", 4: "snare"}
+    assert names(score, "TR") == {0: "drum"}
+    assert left_out == ("kicks and toms on the triangle",)
+    score, left_out = midi_import.loads(file(TEMPO, line((0, 4, 72)), line((0, 4, 40)), drums))
+    assert names(score, "NO") == {0: "kick", 2: "hat", 4: "snare"}
     assert left_out == ("drums that begin together with a deeper one",)
 
 
@@ -401,8 +427,23 @@ def test_what_is_off_the_grid_moves() -> None:
     """Notes between sixteenths move to the nearest one, notes out of a voice's range by octaves; both are told."""
     events = [(130, mido.Message("note_on", note=20)), (250, mido.Message("note_off", note=20))]
     score, left_out = midi_import.loads(file(TEMPO, events))
-    assert score.voices["P1"][1] == Note(0, 44, volume=8)
+    assert pitches(score, "P1") == {1: 44}
     assert left_out == ("notes moved to the nearest sixteenth", "notes of pulse 1 moved by octaves into its range")
+
+
+def test_rows_are_what_fits_the_notes() -> None:
+    """Triplets get three rows a beat, thirty-seconds eight; what was played freely stays on sixteenths."""
+    def notes(*ticks: int) -> list[Any]:
+        found: list[Any] = []
+        for tick in ticks:
+            found += [(tick, mido.Message("note_on", note=60)), (tick + 50, mido.Message("note_off", note=60))]
+        return found
+
+    assert midi_import.loads(file(TEMPO, notes(*range(0, 3840, 160))))[0].beat_rows == 3
+    assert midi_import.loads(file(TEMPO, notes(*range(0, 3840, 60))))[0].beat_rows == 8
+    generator = random.Random(1)
+    free = [at + generator.randrange(-50, 50) for at in range(60, 9600, 120)]
+    assert midi_import.loads(file(TEMPO, notes(*free)))[0].beat_rows == 4
 
 
 def test_other_tempos_and_bars() -> None:
@@ -422,6 +463,42 @@ def test_loop_marks_of_other_files() -> None:
     assert midi_import.loads(file(TEMPO + marks, line((0, 16, 60))))[0].loop == (4, 16)
     control = [(960, mido.Message("control_change", control=111, value=0))]
     assert midi_import.loads(file(TEMPO, line((0, 16, 60)) + control))[0].loop == (8, 16)
+    upper = [(480, mido.MetaMessage("marker", text="LOOP START"))]
+    assert midi_import.loads(file(TEMPO + upper, line((0, 16, 60))))[0].loop == (4, 16)
+    pair = [(tick, mido.Message("control_change", control=control, value=0)) for tick, control in ((480, 116), (960, 117))]
+    assert midi_import.loads(file(TEMPO, line((0, 16, 60)) + pair))[0].loop == (4, 8)
+
+
+def test_names_and_programs_are_hints() -> None:
+    """A part named melody is the tune even below another, a bass program the bass even above one."""
+    low = [(0, mido.MetaMessage("track_name", name="Melody")), *line(*((row, row + 2, 60 + row % 5) for row in range(0, 16, 2)))]
+    high = line(*((row, row + 2, 76 + row % 5) for row in range(0, 16, 2)), channel=1)
+    bass = [(0, mido.Message("program_change", program=33, channel=2)), *line((0, 8, 50), (8, 16, 52), channel=2)]
+    deep = line((0, 8, 45), (8, 16, 47), channel=3)
+    score, _ = midi_import.loads(file(TEMPO, low, high, bass, deep))
+    assert pitches(score, "P1")[0] == 60
+    assert pitches(score, "TR")[0] == 50
+
+
+def test_the_tune_may_change_hands() -> None:
+    """Two parts take turns as the tune; pulse 1 follows, and their key is told."""
+    first = line(*((row, row + 4, 72 + row % 7) for row in range(0, 64, 4)))
+    other = line(*((row, row + 4, 74 + row % 5) for row in range(64, 128, 4)), channel=1)
+    bass = line(*((row, row + 16, 40) for row in range(0, 128, 16)), channel=2)
+    key = [(0, mido.MetaMessage("key_signature", key="Em"))]
+    score, left_out = midi_import.loads(file(TEMPO + key, first, other, bass))
+    assert set(pitches(score, "P1")) == set(range(0, 128, 4))
+    assert set(pitches(score, "TR")) == set(range(0, 128, 16))
+    assert score.provenance == {"key": "E minor"}
+    assert left_out == ()
+
+
+def test_doubled_parts_and_sound_effects_are_left_out() -> None:
+    """A part that another one doubles needs no voice, and gunshots are no notes; both are counted."""
+    tune = line((0, 4, 72), (4, 8, 74))
+    shot = [(0, mido.Message("program_change", program=127, channel=2)), *line((0, 1, 60), channel=2)]
+    _, left_out = midi_import.loads(file(TEMPO, tune, line((0, 4, 72), (4, 8, 74), channel=1), shot))
+    assert left_out == ("notes of sound effects", "notes of parts that double another (2 times)")
 
 
 @pytest.mark.parametrize(

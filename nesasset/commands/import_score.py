@@ -1,4 +1,4 @@
-"""`nesasset import`: a score from a tracker's text or a MIDI file."""
+"""`nesasset import`: a score from a tracker's text, a MIDI file or MusicXML."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nesasset.commands._sources import suffix_of
 if TYPE_CHECKING:
     from nesasset.score import Score
 
-FORMATS = (".ftm.txt", ".mid", ".midi")
+FORMATS = (".ftm.txt", ".mid", ".midi", ".mxl", ".musicxml")
 
 
 @click.command("import")
@@ -22,11 +22,13 @@ FORMATS = (".ftm.txt", ".mid", ".midi")
 @click.option("-m", "manifest_path", metavar="FILE", help="The manifest that --track means; the nearest by default. -m music/nesasset.toml")
 @JSON_OPTION
 def command(source: str, output: str | None, track: str | None, manifest_path: str | None, as_json: bool) -> None:
-    """Make a score of a tracker's text or a MIDI file.
+    """Make a score of a tracker's text, a MIDI file or MusicXML.
 
-    FILE is FamiTracker text (.ftm.txt), MIDI (.mid) or, with --track, a score (.json). What a score cannot hold is left out, and a line says what. A MIDI file that nesasset wrote comes back with the edits in it; any other is reduced to four voices. With --track the score takes its place in the game: builds play it, mark it as edited and never overwrite it.
+    FILE is FamiTracker text (.ftm.txt), MIDI (.mid), MusicXML (.mxl, .musicxml) or, with --track, a score (.json). What a score cannot hold is left out, and a line says what. A MIDI file that nesasset wrote comes back with the edits in it; any other file is arranged for the four voices: tune, second voice, bass and drums. With --track the score takes its place in the game: builds play it, mark it as edited and never overwrite it.
 
     Example: nesasset import castle.ftm.txt -o castle.json
+
+    Example: nesasset import song.mid -o song.json
 
     Example: nesasset import castle.mid --track castle
     """
@@ -36,13 +38,14 @@ def command(source: str, output: str | None, track: str | None, manifest_path: s
     suffix = suffix_of(source, allowed)
     if suffix is None:
         raise click.UsageError(f"the suffix of {source!r} must be one of {', '.join(allowed)}")
-    from nesasset.formats import famitracker, midi_import, score_json
+    from nesasset.formats import famitracker, midi_import, musicxml, score_json
     notes: tuple[str, ...] = ()
     score: Score
     if suffix == ".json":
         score = score_json.load(source)
     else:
-        score, found = (famitracker if suffix == ".ftm.txt" else midi_import).load(source)
+        reader = {".ftm.txt": famitracker, ".mxl": musicxml, ".musicxml": musicxml}.get(suffix, midi_import)
+        score, found = reader.load(source)
         notes = tuple(found)
     if track is not None:
         score, output = _place(score, track, manifest_path)
@@ -53,6 +56,8 @@ def command(source: str, output: str | None, track: str | None, manifest_path: s
         "title": score.title,
         "bars": score.n_bars,
         "tempo_bpm": round(score.tempo_bpm, 6),
+        **({"key": score.provenance["key"]} if "key" in score.provenance else {}),
+        **({"loop_rows": list(score.loop)} if score.loop else {}),
         "left_out": list(notes),
     }
     if as_json:

@@ -6,7 +6,7 @@ duties and quick changes of pitch, as an instrument that other notes share where
 In our own files a text holds the score (midi_text.py). It is believed note by note, as far as the file sounds like it
 (midi_edits.py): a file that nobody changed gives its score back, and in one that somebody worked on the notes win.
 
-Any other file is arranged for the four voices by midi_arrange.py. What does not fit is reported.
+Any other file is arranged for the four voices by nesasset.arranging. What does not fit is reported.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
+from nesasset.arranging.arrange import arrange
 from nesasset.errors import FormatError, ScoreError
 from nesasset.formats import midi as writer
-from nesasset.formats.midi_arrange import arrange
 from nesasset.formats.midi_edits import fill, sounds_like
 from nesasset.formats.midi_notes import Midi, MidiTrack, parse
 from nesasset.formats.midi_phrases import check_number
+from nesasset.formats.midi_pieces import midi_to_piece
 from nesasset.formats.midi_rows import found_grid, read_loop, row_starts
 from nesasset.formats.midi_text import given_grid, keeps_time, labelled, text_score
 from nesasset.formats.midi_tracks import MAX_FRAMES, Clock, file_clock, file_frames
@@ -36,11 +37,7 @@ def loads(data: bytes, name: str = "the MIDI file") -> tuple[Score, tuple[str, .
     """Return the score that a MIDI file makes, and a sentence for each thing that was left out or changed.
 
     A file with tracks p1, p2, tr and no keeps its frames; one that midi.py wrote gives back the whole score, with what was
-    changed in it since. Any other one is arranged so: channel 10 plays the noise. The rest, if it is up to three tracks
-    of one line each, goes by mean pitch: the highest to pulse 1, the lowest of several to the triangle, the one between to
-    pulse 2. Else note by note: the highest line to pulse 1, of what it leaves the lowest line to the triangle, and the
-    highest of the remainder to pulse 2; where lines cross, the outer note wins. Notes begin and end on sixteenths, and move
-    by octaves into their voice's range.
+    changed in it since. Any other one is arranged by the rule of `nesasset.arranging.arrange`.
 
     Args:
         data: The file.
@@ -77,7 +74,7 @@ def _read(data: bytes) -> tuple[Score, tuple[str, ...]]:
     else:
         check_number(sum(len(track.notes) + len(track.drums) for track in midi.tracks))
         left_out["pitch bends"] += sum(len(track.bends) for track in midi.tracks)
-        score = arrange(midi, left_out)
+        score = arrange(midi_to_piece(midi, left_out), left_out)
     return score, tuple(f"{what} ({count} times)" if count > 1 else what for what, count in left_out.items() if count)
 
 

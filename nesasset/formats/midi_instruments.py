@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nesasset.formats.midi_arrange import key_to_period
+from nesasset.arranging.sounds import key_to_period
 from nesasset.formats.midi_frames import HIGHEST_KEY, VoiceFrames
 from nesasset.score import MAX_ARPEGGIO, MAX_ENVELOPE_FRAMES, Instrument, Note, scale_volume
 from nesasset.units import MAX_VOLUME, NOISE_PERIODS, PITCH_RANGES

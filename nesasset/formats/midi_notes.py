@@ -1,4 +1,4 @@
-"""The notes, controls, bends and marks of any MIDI file, in ticks. Makes no score: midi_import.py and midi_arrange.py do."""
+"""The notes, controls, bends and marks of any MIDI file, in ticks. Makes no score: midi_import.py does, midi_pieces.py makes parts of it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+from nesasset.arranging.piece import PartNote
 from nesasset.formats.midi import MAX_EVENTS, RPG_MAKER_LOOP, TIMBRE, VOLUME, read_events, read_tracks
-from nesasset.units import PITCH_RANGES, VOICES
+from nesasset.units import VOICES
 
 _DRUMS: Final = 9  # General MIDI's channel 10
 _BEND_RANGE: Final = 200  # cents, where a file does not set it
+_CHANNEL_VOLUME, _USUAL_VOLUME = 7, 100  # control change, and General MIDI's value before any
+_LOOPS: Final = {RPG_MAKER_LOOP: "cc111", 116: "cc116", 117: "cc117"}  # RPG Maker's start; EMIDI's start and end
 
 
 class MidiNote(NamedTuple):
@@ -38,6 +41,10 @@ class MidiTrack:
     """In cents, under the range that the file sets."""
     texts: list[bytes] = field(default_factory=list)
     """Text events."""
+    players: dict[int, list[PartNote]] = field(default_factory=dict)
+    """The notes once more, by channel, with the channel's volume and expression in their loudness."""
+    programs: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    """Program changes by channel, as tick and General MIDI's number from 0."""
 
 
 @dataclass(slots=True)
@@ -52,6 +59,8 @@ class Midi:
     signatures: list[tuple[int, int, int]] = field(default_factory=list)
     """Tick, numerator and the denominator's power of two."""
     marks: dict[str, int] = field(default_factory=dict)
+    keys: list[tuple[int, int, bool]] = field(default_factory=list)
+    """Tick, sharps (flats are negative) and whether it is minor."""
     end: int = 0
 
 
@@ -75,14 +84,17 @@ def _read_track(midi: Midi, content: bytes, index: int, room: int) -> int:
     """Add a track of at most so many events, and return how many it has."""
     track = MidiTrack()
     midi.tracks.append(track)
-    sounding: dict[int, tuple[int, int]] = {}  # by 128 times the channel plus the key: tick and velocity
+    sounding: dict[int, tuple[int, int, int]] = {}  # by 128 times the channel plus the key: tick, velocity, loudness
+    volumes: dict[int, int] = {}  # of each channel
+    expressions: dict[int, int] = {}
     parameters: dict[int, dict[int, int]] = {}  # by channel: controls 98 to 101, 6 and 38, that set a bend's range
     ranges: dict[int, int] = {}
 
     def close(key: int, tick: int) -> None:
-        start, velocity = sounding.pop(key)
+        start, velocity, loudness = sounding.pop(key)
         notes = track.drums if key >> 7 == _DRUMS else track.notes
         notes.append(MidiNote(start, tick, key & 0x7F, velocity))
+        track.players.setdefault(key >> 7, []).append(PartNote(start, tick, key & 0x7F, loudness))
 
     tick = count = 0
     for tick, status, first, second in read_events(content, index, room):
@@ -93,17 +105,24 @@ def _read_track(midi: Midi, content: bytes, index: int, room: int) -> int:
             if key in sounding:
                 close(key, tick)
             if kind == 0x90 and second:
-                sounding[key] = (tick, second)
+                channel = status & 0x0F
+                level = volumes.get(channel, _USUAL_VOLUME) * expressions.get(channel, 127)
+                sounding[key] = (tick, second, max(1, second * level // (_USUAL_VOLUME * 127)))
         elif kind == 0xB0:
             if first == VOLUME:
                 track.volumes.append((tick, second))
+                expressions[status & 0x0F] = second
+            elif first == _CHANNEL_VOLUME:
+                volumes[status & 0x0F] = second
             elif first == TIMBRE:
                 track.timbres.append((tick, second))
-            elif first == RPG_MAKER_LOOP:
-                midi.marks.setdefault("cc111", tick)
+            elif first in _LOOPS:
+                midi.marks.setdefault(_LOOPS[first], tick)
             elif first in (6, 38, 98, 99, 100, 101):
                 channel = status & 0x0F
                 ranges[channel] = _bend_range(parameters.setdefault(channel, {}), first, second, ranges.get(channel))
+        elif kind == 0xC0:
+            track.programs.setdefault(status & 0x0F, []).append((tick, first))
         elif kind == 0xE0:
             reach = ranges.get(status & 0x0F, _BEND_RANGE)
             track.bends.append((tick, _to_cents((second << 7 | first) - 8192, reach)))
@@ -143,9 +162,18 @@ def _read_meta(midi: Midi, track: MidiTrack, tick: int, kind: int, content: byte
     elif kind == 0x03 and not track.name:
         track.name = to_name(content)
     elif kind == 0x06:
-        midi.marks.setdefault(content[:64].decode(errors="replace").lower(), tick)
+        midi.marks.setdefault(_to_mark(content), tick)
+    elif kind == 0x59 and len(content) == 2 and content[1] < 2:
+        sharps = content[0] - 256 if content[0] > 127 else content[0]
+        if -7 <= sharps <= 7:
+            midi.keys.append((tick, sharps, bool(content[1])))
     elif kind == 0x58 and len(content) == 4 and content[0] and content[1] < 8:
         midi.signatures.append((tick, content[0], content[1]))
+
+
+def _to_mark(content: bytes) -> str:
+    """Return a marker in one spelling: 'Loop Start', 'LOOPSTART' and 'loop_start' are one."""
+    return "".join(letter for letter in content[:64].decode(errors="replace").lower() if letter.isalnum())
 
 
 def to_name(content: bytes) -> str:
@@ -166,21 +194,13 @@ def bar_of(midi: Midi) -> Fraction:
 
 
 def loop_ticks(midi: Midi) -> tuple[int, int] | None:
-    """Return the loop's start and end, from markers or from the control change of RPG Maker; None without one."""
-    start = midi.marks.get("loopstart", midi.marks.get("cc111"))
+    """Return the loop's start and end; None without one.
+
+    Markers loopStart and loopEnd (Final Fantasy's, and LOOPSTART in other spellings), control change 111 (RPG Maker's) or
+    116 and 117 (EMIDI's). Without an end the file's is meant.
+    """
+    start = next((midi.marks[name] for name in ("loopstart", "cc111", "cc116") if name in midi.marks), None)
     if start is None:
         return None
-    end = midi.marks.get("loopend", midi.end)
+    end = next((midi.marks[name] for name in ("loopend", "cc117") if name in midi.marks), midi.end)
     return (start, end) if start < end else None
-
-
-def count_units(tick: int, unit: Fraction) -> tuple[int, bool]:
-    """Return how many units of so many ticks a tick is, rounded, and whether that is exact. Fractions alone are slow."""
-    doubled, rest = divmod(2 * tick * unit.denominator, unit.numerator)
-    return (doubled + 1) // 2, not rest and not doubled % 2
-
-
-def into_range(pitch: int, voice: str) -> int:
-    """Return a pitch moved by octaves into the range of P1, P2 or TR."""
-    low, high = PITCH_RANGES[voice]
-    return pitch + 12 * max(0, -(-(low - pitch) // 12)) - 12 * max(0, -(-(pitch - high) // 12))

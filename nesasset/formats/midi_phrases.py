@@ -9,12 +9,11 @@ from typing import Final
 
 import numpy as np
 
+from nesasset.arranging.sounds import key_to_period
 from nesasset.errors import FormatError
-from nesasset.formats.midi_arrange import key_to_period
 from nesasset.formats.midi_frames import VoiceFrames
-from nesasset.formats.midi_notes import into_range
 from nesasset.score import HOLD, MAX_ARPEGGIO, MAX_ENVELOPE_FRAMES, MAX_INSTRUMENTS, REST, Cell, Instrument
-from nesasset.units import NOISE_PERIODS, PITCH_RANGES
+from nesasset.units import NOISE_PERIODS, PITCH_RANGES, in_range
 
 MAX_NOTES: Final = 50_000  # that have to be arranged or made into instruments: 14 a second for an hour
 
@@ -129,7 +128,7 @@ def _states(
             for key in range(128)
         ]
     else:
-        table = [into_range(key, voice) if key < PITCH_RANGES[voice][0] else key for key in range(-128, 256)]
+        table = [in_range(key, voice) if key < PITCH_RANGES[voice][0] else key for key in range(-128, 256)]
     heights = np.where(sounds, frames.keys, 0)
     if voice != "NO":
         heights = heights + np.rint(np.where(sounds, frames.bends, 0) / 100).astype(np.int64) + 128
