@@ -1,4 +1,4 @@
-"""Measured controls of a song: what the model is told, and what a user may ask for later. Numbers in, classes out."""
+"""Measured controls of the training songs and the edges between their classes; what is measured is nesasset.compose.character's."""
 
 from __future__ import annotations
 
@@ -6,27 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.songs import Song
-from nesasset.compose.key import find_key, pitch_class_weights, sounding_cells
-from nesasset.vocabulary import CONTROLS, LABELS, LOWEST_PITCH, ONSET_ID, bar_rows_class, mode_class, row_frames_class
-
-CLEAR_KEY = 0.7  # correlation below which a song has no mode
+from nesasset.compose.character import character, raw_character
 
 
 def raw_controls(song: Song) -> dict[str, float]:
     """Return the unquantised measures of a song."""
-    cells = song.cells
-    onsets = cells >= ONSET_ID
-    active = [column for column in range(3) if onsets[:, column].any()]
-    weights = pitch_class_weights(cells)
-    share = weights / max(weights.sum(), 1)
-    first = sounding_cells(cells[:, :1])
-    heard = first[first >= ONSET_ID]
-    return {
-        "density": float(onsets[:, active].mean()) if active else 0.0,
-        "noise_density": float(onsets[:, 3].mean()),
-        "pitch_entropy": float(-(share[share > 0] * np.log2(share[share > 0])).sum()),
-        "register": float(np.median(heard) - ONSET_ID + LOWEST_PITCH) if len(heard) else 0.0,
-    }
+    return raw_character(song.cells)
 
 
 def control_edges(raw: list[dict[str, float]]) -> dict[str, list[float]]:
@@ -45,35 +30,4 @@ def control_edges(raw: list[dict[str, float]]) -> dict[str, list[float]]:
 
 def measure_controls(song: Song, edges: dict[str, list[float]]) -> NDArray[np.int16]:
     """Return the control classes of a song in the order of vocabulary.CONTROLS, shape (n_controls,)."""
-    raw = raw_controls(song)
-    onsets = song.cells >= ONSET_ID
-    _, mode, clear = find_key(pitch_class_weights(song.cells))
-    values = {
-        "label": LABELS.index(song.label) if song.label in LABELS else 0,
-        "row_frames": row_frames_class(song.row_frames),
-        "bar_rows": bar_rows_class(song.bar_rows),
-        "mode": 0 if clear < CLEAR_KEY else mode_class(mode),
-        "density": 1 + int(np.searchsorted(edges["density"], raw["density"])),
-        "noise_density": 1 if raw["noise_density"] == 0 else 2 + int(np.searchsorted(edges["noise_density"], raw["noise_density"])),
-        "pitch_entropy": 1 + int(np.searchsorted(edges["pitch_entropy"], raw["pitch_entropy"])),
-        "register": 1 + int(np.searchsorted(edges["register"], raw["register"])) if raw["register"] else 0,
-        "loop_bars": loop_bars_class(song.loop, song.bar_rows),
-    }
-    for column, voice in enumerate(("P1", "P2", "TR", "NO")):
-        values[f"active_{voice}"] = active_class(onsets[:, column], song.bar_rows)
-    return np.array([values[name] for name in CONTROLS], dtype=np.int16)
-
-
-def active_class(onsets: NDArray[np.bool_], bar_rows: int) -> int:
-    """Return 1, 2 or 3: a voice has onsets in under 5 %, under 60 % or more of the bars."""
-    padded = np.pad(onsets, (0, -len(onsets) % bar_rows)).reshape(-1, bar_rows)
-    share = float(padded.any(axis=1).mean())
-    return 1 if share < 0.05 else 2 if share < 0.6 else 3
-
-
-def loop_bars_class(loop: tuple[int, int] | None, bar_rows: int) -> int:
-    """Return the class of a loop's length: 1 for a piece that ends, 1 + bars up to 65, 0 for no whole number of bars."""
-    if loop is None:
-        return 1
-    bars, rest = divmod(loop[1] - loop[0], bar_rows)
-    return 0 if rest else min(1 + bars, CONTROLS["loop_bars"] - 1)
+    return character(song.cells, song.bar_rows, song.row_frames, song.loop, song.label, edges)

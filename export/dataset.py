@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from export.plans import bar_starts
 from export.prepare import Rows, load_rows
 from nesasset.chords import transpose_chords
+from nesasset.compose.form_mining import bar_starts
 from nesasset.features import (
     CHORD,
     COLUMN,

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.plans import bar_starts, mine_plan
 from export.prepare import Rows, load_rows
 from nesasset.chords import transpose_chords
+from nesasset.compose.form_mining import bar_starts, mine_plan
 from nesasset.compose.harmony import Form, HarmonyModel, settle
 from nesasset.compose.key import find_key, pitch_class_weights
 

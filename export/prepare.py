@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.controls import control_edges, measure_controls, raw_controls
-from export.harmony import mine_chords
 from export.instruments import Library, learn_library, make_palette
-from export.plans import bar_starts, mine_plan
 from export.songs import Song, read_frames, to_song
+from nesasset.compose.chord_mining import mine_chords
+from nesasset.compose.form_mining import bar_starts, mine_plan
 from nesasset.compose.harmony import Form, settle
 from nesasset.errors import FormatError
 from nesasset.recall import recall_song

@@ -6,6 +6,7 @@
     ├── AudioError            (ValueError)   audio data or a loop in it is out of range
     ├── FormatError           (ValueError)   a file is not what its suffix says, or is damaged
     ├── ControlError          (ValueError)   a control of compose is out of range
+    ├── MaterialError         (ValueError)   a score cannot be composed with
     ├── UnknownThemeError     (LookupError)  no theme has that name
     ├── ModelMismatchError    (ValueError)   model file and sidecar do not belong together
     ├── ManifestError         (ValueError)   nesasset.toml says something it may not say
@@ -46,6 +47,10 @@ class FormatError(NesassetError, ValueError):
 
 class ControlError(NesassetError, ValueError):
     """A control of compose is out of range."""
+
+
+class MaterialError(NesassetError, ValueError):
+    """A score that is to be kept, varied or continued is none that the composer can work with."""
 
 
 class UnknownThemeError(NesassetError, LookupError):

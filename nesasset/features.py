@@ -318,6 +318,12 @@ class History:
         twin.ids, twin.slots, twin._age = self.ids.copy(), self.slots.copy(), self._age.copy()
         return twin
 
+    def take(self, order: NDArray[np.integer]) -> History:
+        """Return a history in which each piece has the past of another: order (n_pieces,) says whose."""
+        other = History(0)
+        other.ids, other.slots, other._age = self.ids[order], self.slots[order], self._age[order]
+        return other
+
     @property
     def held(self) -> NDArray[np.int64]:
         """What sounds: an onset id, or REST_ID; shape (n_pieces, 4)."""

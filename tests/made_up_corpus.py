@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from export.harmony import mine_chords
 from export.instruments import Library
-from export.plans import bar_starts, mine_plan
 from export.prepare import Rows
+from nesasset.compose.chord_mining import mine_chords
+from nesasset.compose.form_mining import bar_starts, mine_plan
 from nesasset.recall import recall_song
 from nesasset.vocabulary import (
     CONTROLS,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.harmony import mine_chords
 from nesasset.chords import DIMINISHED, MAJOR, MINOR, chord_id, chord_name, chord_tones, parse_chord, transpose_chords
+from nesasset.compose.chord_mining import mine_chords
 from nesasset.errors import ControlError
 from nesasset.vocabulary import HOLD_ID, N_CHORDS, NO_CHORD, ONSET_ID, REST_ID, UNKNOWN_CHORD, pitch_to_id
 

@@ -20,9 +20,9 @@ from export import evaluate
 from export.dataset import Corpus
 from export.model import ModelConfig, RowModel
 from export.plan_library import song_harmonies
-from export.plans import bar_starts, mine_plan
 from export.prepare import load_rows
 from export.train import Run, TrainConfig
+from nesasset.compose.form_mining import bar_starts, mine_plan
 from nesasset.compose.harmony import HarmonyModel
 from nesasset.vocabulary import EXACT, FIXED_CLASSES, ONSET_ID, REST_ID, SILENT
 

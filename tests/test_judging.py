@@ -41,7 +41,7 @@ from export.judging.originality import (
 )
 from export.judging.sides import song_windows
 from export.measures import cells_to_piece, measure, score_to_piece
-from export.plans import mine_plan
+from nesasset.compose.form_mining import mine_plan
 from nesasset.errors import FormatError
 from nesasset.idioms import with_echo
 from nesasset.vocabulary import HOLD_ID, ONSET_ID, REST_ID, pitch_to_id
@@ -295,7 +295,7 @@ def test_a_rest_that_cuts_nothing_is_no_difference():
 
 
 def test_the_form_that_is_mined_is_kept():
-    """A song obeys the plan that export.plans finds in it, the definitions are the same."""
+    """A song obeys the plan that form_mining finds in it, the definitions are the same."""
     rng = np.random.default_rng(5)
     for _ in range(8):
         cells = made_up_song(rng, n_bars=6).astype(np.int64)

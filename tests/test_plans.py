@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_corpus import made_up_song, random_cells
 
-from export.plans import bar_starts, mine_plan
+from nesasset.compose.form_mining import bar_starts, mine_plan
 from nesasset.vocabulary import EXACT, HOLD_ID, MAX_LAG, NEW, ONSET_ID, REST_ID, RHYTHM, SEQUENCE, SILENT, VARIED
 
 

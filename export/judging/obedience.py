@@ -2,7 +2,7 @@
 
 A form is a list with one text a bar, such as "4 EEQN +2": bars back to the reference (0 none), what was asked of P1, P2,
 TR and NO, and the semitones of a sequence. E exact, V varied, R same rhythm, Q sequence, N new, S silent. The definitions
-are those of export/plans.py.
+are those of nesasset/compose/form_mining.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from export.plans import RHYTHM_FROM, VARIED_FROM
+from nesasset.compose.form_mining import RHYTHM_FROM, VARIED_FROM
 from nesasset.score import HOLD, Note, Score
 from nesasset.units import MAX_VOLUME, VOICES
 from nesasset.vocabulary import HOLD_ID, ONSET_ID, REST_ID, pitch_to_id

@@ -6,21 +6,15 @@ hand: after a build that was killed, on another machine, in another branch.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from nesasset.compose.controls import Controls
-from nesasset.formats import score_json
+from nesasset.formats.score_json import music_digest
 from nesasset.score import Score
 
 SEAL: Final = "seal"
-
-
-def music_digest(score: Score) -> str:
-    """Return the SHA-256 of what is heard of a score: all but its title, theme and provenance."""
-    return hashlib.sha256(score_json.dumps(replace(score, title="", theme="", provenance={})).encode()).hexdigest()
 
 
 def seal(score: Score) -> Score:

@@ -26,7 +26,7 @@ from nesasset.build.engines import engine
 from nesasset.build.layout import FADE, FADE_LOOPS, INTRO, LOOP, OUTRO, WHOLE, Options, Product, track_files
 from nesasset.build.order import Order
 from nesasset.build.outro import outro
-from nesasset.build.seal import is_edited, music_digest
+from nesasset.build.seal import is_edited
 from nesasset.build.stages import Composer
 from nesasset.certificate import Certificate, certify
 from nesasset.driver import drive
@@ -127,7 +127,7 @@ class Studio:
         for known, digest in self._digests:
             if known is score:
                 return digest
-        digest = music_digest(score)
+        digest = score_json.music_digest(score)
         self._digests.append((score, digest))
         return digest
 

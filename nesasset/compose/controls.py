@@ -95,7 +95,9 @@ class Controls:
         if self.melody_range is not None:
             object.__setattr__(self, "melody_range", "-".join(map(_note_name, _parse_range(self.melody_range))))
         if self.voices is not None:
-            object.__setattr__(self, "voices", _voice_list(self.voices))
+            object.__setattr__(self, "voices", voice_list(self.voices))
+            if self.voices == "NO":
+                raise ControlError("voices must hold at least one of P1, P2 and TR: drums alone are no piece")
         if self.form is not None:
             if not isinstance(self.form, str):
                 raise ControlError(f"form must be a text such as AABA, not {self.form!r}")
@@ -168,13 +170,12 @@ def _note_name(pitch: int) -> str:
     return f"{NOTE_NAMES[pitch % 12]}{pitch // 12 - 1}"
 
 
-def _voice_list(voices: str) -> str:
+def voice_list(voices: str) -> str:
+    """Return the voices that a text names, in their order and by their keys, as in 'P1 TR'; raise ControlError if it names none."""
     words = re.split(r"[\s,+]+", voices.strip().upper()) if isinstance(voices, str) else [""]
     names = {_VOICE_NAMES.get(word, word) for word in words}
     if not names <= set(VOICES) or not names:
         raise ControlError(f"voices must be some of {', '.join(VOICES)}, as in 'P1 TR NO', not {voices!r}")
-    if names == {"NO"}:
-        raise ControlError("voices must hold at least one of P1, P2 and TR: drums alone are no piece")
     return " ".join(voice for voice in VOICES if voice in names)
 
 

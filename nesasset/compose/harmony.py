@@ -111,7 +111,7 @@ class HarmonyModel:
                 if silent[bar]:
                     degrees[bar, half] = NO_CHORD
                     continue
-                p = self.chain.one(_context(line, form, bar, half))
+                p = self.chain.one(chord_context(line, form, bar, half))
                 p[NO_CHORD] = 0  # something sounds here
                 p = p**sharpness * (1.0 if weights is None else weights)
                 degrees[bar, half] = rng.choice(N_CHORDS, p=p / p.sum())
@@ -145,7 +145,7 @@ class HarmonyModel:
         return HarmonyModel(Chain(tuple(levels), PRIORS))
 
 
-def _context(degrees: Sequence[int] | NDArray[np.int64], form: Form, bar: int, half: int) -> tuple[int, ...]:
+def chord_context(degrees: Sequence[int] | NDArray[np.int64], form: Form, bar: int, half: int) -> tuple[int, ...]:
     """Return the contexts of one half bar, shortest first; degrees are those of all half bars before it, flat, and more."""
     here = HALVES * bar + half
     last, before = (degrees[here - back] if here >= back else NONE for back in (1, 2))
@@ -174,4 +174,4 @@ def _contexts(degrees: NDArray[np.int64], form: Form) -> NDArray[np.int64]:
     """Return the contexts of every half bar, shape (2 * bars, len(PRIORS)), shortest first."""
     line = degrees.reshape(-1).tolist()
     places = [(bar, half) for bar in range(len(degrees)) for half in range(HALVES)]
-    return np.array([_context(line, form, *place) for place in places], dtype=np.int64).reshape(-1, len(PRIORS))
+    return np.array([chord_context(line, form, *place) for place in places], dtype=np.int64).reshape(-1, len(PRIORS))

@@ -7,6 +7,7 @@ loop's length and the bars remaining are hidden, so that only the notes speak. B
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -82,7 +83,73 @@ def surprisal(
     if len(lines) > INTERIOR_PLACES:
         lines = lines[np.linspace(0, len(lines) - 1, INTERIOR_PLACES).round().astype(int)]
     windows = [(length - context, length)] + [(int(line) - context, int(line)) for line in lines]
-    past, past_slots = history_features(twice, twice_slots)
+    bits = _window_bits(model, twice, twice_slots, windows, judged, length, bar_rows, controls, pulse, noise)
+    return float(bits[0]), float(bits[1:].mean()) if len(bits) > 1 else float(bits[0])
+
+
+def line_bits(
+    model: Model,
+    cells: NDArray[np.integer],
+    slots: NDArray[np.integer],
+    bar_rows: int,
+    controls: NDArray[np.integer],
+    pulse: NDArray[np.integer],
+    noise: NDArray[np.integer],
+    lines: Sequence[int],
+    home: int | None = 0,
+) -> NDArray[np.float64]:
+    """Return bits a row over the bar that begins at each of some bar lines, (n_lines,).
+
+    Args:
+        model: The reader.
+        cells: (n, 4), whole bars.
+        slots: (n, 3).
+        bar_rows: Rows of a bar.
+        controls: As for `surprisal`.
+        pulse: (16, 4) palette.
+        noise: (16, 4) palette.
+        lines: Bars, 1 to the number of them; the last is the line at the end, behind which the loop begins anew.
+        home: The loop's first bar; None for a piece that ends.
+    """
+    n = len(cells)
+    start = n if home is None else home * bar_rows
+    on, on_slots = (np.concatenate([array, array[start : start + bar_rows]]) for array in (cells, slots))
+    bits = []
+    for line in lines:
+        row = line * bar_rows
+        window = (max(0, row - CONTEXT_ROWS), row)
+        bits.append(_window_bits(model, on, on_slots, [window], bar_rows, n, bar_rows, controls, pulse, noise)[0])
+    return np.array(bits, dtype=np.float64)
+
+
+def _window_bits(
+    model: Model,
+    cells: NDArray[np.integer],
+    slots: NDArray[np.integer],
+    windows: list[tuple[int, int]],
+    judged: int,
+    length: int,
+    bar_rows: int,
+    controls: NDArray[np.integer],
+    pulse: NDArray[np.integer],
+    noise: NDArray[np.integer],
+) -> NDArray[np.float32]:
+    """Return bits a row over the rows behind each window (first row, row after its last), all equally long; (n_windows,).
+
+    Args:
+        model: The reader.
+        cells: (n, 4).
+        slots: (n, 3).
+        windows: What is read before.
+        judged: Rows that count.
+        length: Rows after which bars are counted anew.
+        bar_rows: Rows of a bar.
+        controls: (n_controls,).
+        pulse: (16, 4).
+        noise: (16, 4).
+    """
+    context = windows[0][1] - windows[0][0]
+    past, past_slots = history_features(cells, slots)
     total = context + judged
     ids = np.zeros((len(windows), total, len(FEATURES)), dtype=np.int64)
     seen_slots = np.full((len(windows), total, len(SLOT_FEATURES)), NO_SLOT, dtype=np.int64)
@@ -98,7 +165,7 @@ def surprisal(
         token[:, COLUMN["row_in_bar"]] = np.arange(start, start + total) % length % bar_rows
         token[:, COLUMN["bars_remaining"]] = UNKNOWN_REMAINING
         ids[window], seen_slots[window] = token, token_slots
-        force[window], played[window] = twice[here], twice_slots[here]
+        force[window], played[window] = cells[here], slots[here]
     # A window recalls itself alone: across the seam the whole piece has been heard before.
     rows, ids[:, :, STRENGTH : STRENGTH + 4] = recall_song(force, bar_rows)
     ids[:, :, RECALL : RECALL + 4], seen_slots[:, :, 9:] = recalled(force, played, rows)
@@ -114,5 +181,4 @@ def surprisal(
         force_cells=force,
         force_slots=np.maximum(played, 0),
     )
-    bits = out.cell_bits[:, context:].sum(axis=-1).mean(axis=-1)
-    return float(bits[0]), float(bits[1:].mean()) if len(bits) > 1 else float(bits[0])
+    return np.asarray(out.cell_bits[:, context:].sum(axis=-1).mean(axis=-1))

@@ -23,7 +23,7 @@ from nesasset.compose.key import find_key
 from nesasset.compose.request import Request
 from nesasset.compose.scales import chord_weights
 from nesasset.units import VOICES
-from nesasset.vocabulary import CONTROLS, EXACT, HALVES, NEW, RHYTHM, SEQUENCE, SILENT, VARIED
+from nesasset.vocabulary import CONTROLS, EXACT, HALVES, NEW, PLAN_CLASSES, RHYTHM, SEQUENCE, SILENT, VARIED
 
 _COLUMN: Final = {name: index for index, name in enumerate(CONTROLS)}
 SHARPNESS: Final = 1.5  # of the draw: a plan that fits worse by this much is e times rarer
@@ -31,6 +31,9 @@ CHORD_SHARPNESS: Final = 1.5  # of the draw of chords, a power of their probabil
 CHORD_DRAWS: Final = 6  # of a progression, until its notes are in its key
 LABEL_FIT: Final = 4.0  # what a plan of a song of the theme gains over others; the units are those of SHARPNESS
 DRAWS: Final = 200  # of plans that turn out unusable, before the best-suited one is taken as it is
+OTHER_METRE: Final = 1000.0  # what plans of bars of another length lose: they are not taken
+LIKENESS_FIT: Final = 6.0  # what a plan loses whose form has nothing in common with the one that it should be like
+LAG_EDGES: Final = (1, 2, 4, 8)  # between lags that are counted together: 0, 1, 2 to 3, 4 to 7, 8 and more
 MIN_DISTINCT_BARS: Final = 3  # of every eight bars: fewer make a loop that tires
 
 
@@ -96,12 +99,48 @@ def draw_plan(
         request: What is wanted.
         rng: The only source of chance.
     """
+    return with_chords(draw_form(library, request, rng), harmony, request, rng)
+
+
+def draw_form(
+    library: dict[str, NDArray[Any]],
+    request: Request,
+    rng: np.random.Generator,
+    bar_rows: int | None = None,
+    like: Plan | None = None,
+) -> Plan:
+    """Draw a plan that suits a request and has no chords yet.
+
+    Args:
+        library: The model's plan library.
+        request: What is wanted.
+        rng: The only source of chance.
+        bar_rows: Rows that a bar must have, 12 or 16; None for either.
+        like: Bars of the plan should come back as those of this one do; None for no such wish.
+    """
     sizes = np.diff(library["bars"])
     fit = _fit(library, request, sizes)
+    if bar_rows is not None:
+        fit[library["bar_rows"] != bar_rows] -= OTHER_METRE
+    if like is not None:
+        fit -= LIKENESS_FIT * _form_distance(library, like)
     plan = _formed(library, request, rng, fit) if request.sections else _found(library, request, rng, fit, sizes)
     if request.intro_bars:
         plan = _with_intro(plan, _found(library, replace(request, bars=request.intro_bars), rng, fit, sizes))
-    return _with_chords(_with_voices(plan, request), harmony, request, rng)
+    return _with_voices(plan, request)
+
+
+def _form_distance(library: dict[str, NDArray[Any]], like: Plan) -> NDArray[np.float64]:
+    """Return how far each entry's shares of plan classes, voice by voice, and of lags are from a plan's, (n_entries,), 0 to 2."""
+
+    def shares(lags: NDArray[np.integer], classes: NDArray[np.integer]) -> NDArray[np.float64]:
+        kinds = (classes[:, :, None] == np.arange(len(PLAN_CLASSES))).reshape(len(lags), -1) / classes.shape[1]
+        near = np.searchsorted(LAG_EDGES, lags, side="right")[:, None] == np.arange(len(LAG_EDGES) + 1)
+        return np.concatenate([kinds, near], axis=1).astype(np.float64)
+
+    starts, sizes = library["bars"][:-1], np.diff(library["bars"])
+    found = np.add.reduceat(shares(library["lags"], library["classes"]), starts, axis=0) / sizes[:, None]
+    return np.asarray(np.abs(found - shares(like.lags, like.classes).mean(axis=0)).sum(axis=1) / 2)
 
 
 def _found(
@@ -112,7 +151,7 @@ def _found(
     sizes: NDArray[np.integer],
 ) -> Plan:
     """Draw an entry of the library, or a plan from the n-gram model where none is long enough."""
-    long_enough = sizes >= request.bars
+    long_enough = (sizes >= request.bars) & (fit > -OTHER_METRE / 2)
     if not long_enough.any():
         return _extended(library, request, rng, fit)
     weights = np.where(long_enough, np.exp(SHARPNESS * (fit - fit[long_enough].max())), 0.0)
@@ -286,8 +325,8 @@ def _with_voices(plan: Plan, request: Request) -> Plan:
 # Chords.
 
 
-def _with_chords(plan: Plan, harmony: HarmonyModel, request: Request, rng: np.random.Generator) -> Plan:
-    """Return a plan with its harmony: the caller's chords, or drawn ones in the key asked for, or in any."""
+def with_chords(plan: Plan, harmony: HarmonyModel, request: Request, rng: np.random.Generator) -> Plan:
+    """Return a plan with its key and harmony: the caller's chords, or drawn ones in the key asked for, or in any."""
     own_mode = int(plan.controls[_COLUMN["mode"]])
     scale = request.wishes.scale
     minor = (request.mode or own_mode or 1 + int(rng.random() < 0.5)) == 2

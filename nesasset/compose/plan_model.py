@@ -172,18 +172,50 @@ class PlanModel:
         classes = np.full((n_bars, 4), NEW, dtype=np.int8)
         shifts = np.zeros(n_bars, dtype=np.int8)
         for bar in range(n_bars):
-            p = self.lag.probabilities(_lag_contexts(_last_view(lags, classes, bar)), allowed_lags(np.array([bar])))
-            lags[bar] = rng.choice(N_LAGS, p=_sharpened(p[0]))
-            views = _last_view(lags, classes, bar)
-            for voice, chain in enumerate(self.voices):
-                allowed = allowed_classes(views.lags, views.classes[:, :voice])
-                p = chain.probabilities(_class_contexts(views, voice), allowed)
-                classes[bar, voice] = views.classes[0, voice] = rng.choice(N_CLASSES, p=_sharpened(p[0]))
+            lags[bar] = self.draw_lag(rng, lags, classes, bar)
+            classes[bar] = self.draw_classes(rng, lags, classes, bar)
             if (classes[bar] == SEQUENCE).any():
                 contexts = [part[-1:] for part in _shift_contexts(shifts[: bar + 1], np.arange(bar + 1))]
                 p = self.shift.probabilities(contexts, _allowed_shifts(1))
                 shifts[bar] = rng.choice(N_SHIFTS, p=_sharpened(p[0])) - MAX_SHIFT
         return lags, classes, shifts
+
+    def draw_lag(self, rng: np.random.Generator, lags: NDArray[np.integer], classes: NDArray[np.integer], bar: int) -> int:
+        """Draw the lag of a bar, given those (n_bars,) and the classes (n_bars, 4) of the bars before it."""
+        p = self.lag.probabilities(_lag_contexts(_last_view(lags, classes, bar)), allowed_lags(np.array([bar])))
+        return int(rng.choice(N_LAGS, p=_sharpened(p[0])))
+
+    def draw_classes(
+        self,
+        rng: np.random.Generator,
+        lags: NDArray[np.integer],
+        classes: NDArray[np.integer],
+        bar: int,
+        known: NDArray[np.integer] | None = None,
+        *,
+        shifted: bool = True,
+    ) -> NDArray[np.int64]:
+        """Draw the classes of a bar, (4,), given its lag and the bars before it.
+
+        Args:
+            rng: Source of randomness.
+            lags: (n_bars,), this bar's among them.
+            classes: (n_bars, 4) of the bars before.
+            bar: Its number.
+            known: (4,) classes that are settled, -1 for those to draw; None for all to be drawn.
+            shifted: Whether a voice that is not settled may be a sequence.
+        """
+        views = _last_view(lags, classes, bar)
+        known = np.full(4, -1) if known is None else known
+        for voice, chain in enumerate(self.voices):
+            if known[voice] >= 0:
+                views.classes[0, voice] = known[voice]
+                continue
+            allowed = allowed_classes(views.lags, views.classes[:, :voice])
+            allowed[:, SEQUENCE] &= shifted
+            p = chain.probabilities(_class_contexts(views, voice), allowed)
+            views.classes[0, voice] = rng.choice(N_CLASSES, p=_sharpened(p[0]))
+        return np.array(views.classes[0])
 
 
 def _sharpened(p: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -263,7 +295,7 @@ def _views(lags: NDArray[np.integer], classes: NDArray[np.integer], bars: NDArra
     return _Views(wide, kinds, bars, last, before, lag_4, lag_8, previous, reference, classes_4, classes_8)
 
 
-def _last_view(lags: NDArray[np.int8], classes: NDArray[np.int8], bar: int) -> _Views:
+def _last_view(lags: NDArray[np.integer], classes: NDArray[np.integer], bar: int) -> _Views:
     """Return the views of one bar of a song, each of length one."""
     whole = _views(lags[: bar + 1], classes[: bar + 1], np.arange(bar + 1))
     return _Views(*(getattr(whole, name)[bar:] for name in _Views.__slots__))

@@ -5,6 +5,9 @@ future, so that the end is written towards its own beginning: what stands is rea
 plan calls exact are copied, sequences copied and moved, silent ones silenced; they go through the model like all others, so
 that it knows what sounds, a whole bar in one call where nothing in it is free. A bar that does not come out as the plan
 has it, a variation that varies nothing, say, is written again, a few times at most.
+
+Cells may be given: then the rest is written around them. The next bar that is given as a whole is in sight as the future of
+those before it, and drafts compete for how well they foretell what is given; see given.py and swarm.py.
 """
 
 from __future__ import annotations
@@ -17,11 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nesasset.chords import chord_tones
+from nesasset.compose.given import Given
 from nesasset.compose.key import PROFILES
 from nesasset.compose.likeness import classify
 from nesasset.compose.plan import Plan
 from nesasset.compose.request import Request, class_onsets
 from nesasset.compose.scales import SCALES, pitch_classes
+from nesasset.compose.swarm import Swarm
 from nesasset.features import (
     CHORD,
     COLUMN,
@@ -44,6 +49,7 @@ from nesasset.vocabulary import (
     CONTROLS,
     EXACT,
     FIXED_CLASSES,
+    HALVES,
     HEAD_ORDER,
     HIGHEST_PITCH,
     HOLD_ID,
@@ -122,28 +128,54 @@ def song_vectors(model: Model, plan: Plan, request: Request) -> Song:
     return Song({**song.arrays, "song": guided})
 
 
-def write(model: Model, request: Request, plan: Plan, generators: list[np.random.Generator]) -> list[Draft]:
-    """Write a draft with the chance of each generator."""
-    *_, (_, drafts) = write_bars(model, request, plan, generators)
+def write(
+    model: Model,
+    request: Request,
+    plan: Plan,
+    generators: list[np.random.Generator],
+    given: Given | None = None,
+    particles: int = 1,
+) -> list[Draft]:
+    """Write a draft with the chance of each generator.
+
+    Args:
+        model: The model.
+        request: What was asked for.
+        plan: The form; what it says of given voices is what the model is told of them.
+        generators: The only sources of chance, one a draft.
+        given: Cells that stand already; None for none.
+        particles: Drafts that compete for each that is returned, 1 or more; more than one only has a use where cells are given.
+    """
+    *_, (_, drafts) = write_bars(model, request, plan, generators, given, particles)
     return drafts
 
 
 def write_bars(
-    model: Model, request: Request, plan: Plan, generators: list[np.random.Generator]
+    model: Model,
+    request: Request,
+    plan: Plan,
+    generators: list[np.random.Generator],
+    given: Given | None = None,
+    particles: int = 1,
 ) -> Iterator[tuple[int, list[Draft]]]:
-    """Write a draft with the chance of each generator, and yield after every bar.
+    """Write a draft with the chance of each generator, and yield after every bar; arguments as for `write`.
 
     Yields:
-        The number of bars that are finished, and the drafts: their rows up to there are final, the rest is still empty.
+        The number of bars that are finished, and the drafts: their rows up to there are final (with one particle; of more
+        another may yet win), the rest is still empty.
     """
-    desk = _Desk(model, request, plan, generators)
+    desk = _Desk(model, request, plan, generators, given, particles)
     for first in range(0, desk.n_rows, plan.bar_rows):
-        if first == desk.turn:
-            desk.look_ahead(first)
+        if desk.is_given(first):
+            desk.go_along(first)
+            yield first // plan.bar_rows + 1, desk.drafts()
+            continue
+        desk.look_ahead(first)
         if np.isin(plan.classes[first // plan.bar_rows], FIXED_CLASSES).all():
             desk.copy_bar(first)
         else:
             desk.lean[:] = 0
+            desk.swarm.mark()
             desk.write_bar(first)
             for _ in range(REDOS):
                 good, lean = desk.obedient(first)
@@ -157,21 +189,35 @@ def write_bars(
 class _Desk:
     """The state of writing: rows so far, what the model has read, and where we are."""
 
-    def __init__(self, model: Model, request: Request, plan: Plan, generators: list[np.random.Generator]) -> None:
-        count, n_rows = len(generators), plan.n_bars * plan.bar_rows
-        self.model, self.request, self.plan, self.generators = model, request, plan, generators
+    def __init__(
+        self,
+        model: Model,
+        request: Request,
+        plan: Plan,
+        generators: list[np.random.Generator],
+        given: Given | None = None,
+        particles: int = 1,
+    ) -> None:
+        count, n_rows = len(generators) * particles, plan.n_bars * plan.bar_rows
+        self.model, self.request, self.plan = model, request, plan
+        self.generators = [generator for generator in generators for _ in range(particles)]
+        self.swarm = Swarm(generators, particles)
+        self.given = given or Given.nothing(n_rows)
+        self.whole = self.given.bars(plan.bar_rows)
         self.count, self.n_rows, self.bar_rows, self.home = count, n_rows, plan.bar_rows, plan.home * plan.bar_rows
         self.song = song_vectors(model, plan, request).repeat(count)
         self.density = int(control_classes(plan, request)[list(CONTROLS).index("density")])
         self.chords = chord_features(plan.chords, plan.lags, plan.home if request.loops else None)
-        self.cells = np.zeros((count, n_rows, 4), dtype=np.int64)
-        self.slots = np.full((count, n_rows, 3), -1, dtype=np.int64)
+        self.cells = np.repeat(np.where(self.given.cells >= 0, self.given.cells, HOLD_ID)[None], count, axis=0)
+        self.slots = np.repeat(self.given.slots[None], count, axis=0)
         self.ids = np.zeros((count, n_rows, len(FEATURES)), dtype=np.int64)
         self.seen = np.zeros((count, n_rows, len(SLOT_FEATURES)), dtype=np.int64)
         forget_recall(self.ids, self.seen)  # shown what it did before, a piece repeats itself ever more; see export/LOG.md
         self.history = self.before = History(count)
         self.cache: Cache = model.cache(count)
         self.n_future = 0
+        self.outlook = -1  # first row of the bar in sight
+        self.unread = False  # whether there are rows before this one that the model has not read
         self.lean = np.zeros((count, 4), dtype=np.float32)
         self.turn = self._turn()
         self.temperatures = np.array([request.note_temperature, request.slot_temperature], dtype=np.float32)
@@ -207,9 +253,10 @@ class _Desk:
         """
         if not self.request.loops or self.request.bars < 2:
             return -1
+        known = self.home + self.bar_rows
         if self.n_rows + self.bar_rows <= self.model.context:
-            return self.home + self.bar_rows
-        return (self.n_rows - self.model.context // 2) // self.bar_rows * self.bar_rows
+            return known
+        return max(known, (self.n_rows - self.model.context // 2) // self.bar_rows * self.bar_rows)
 
     def token(self, row: int) -> None:
         """Put the features of the row to come into `ids` and `seen`."""
@@ -249,6 +296,9 @@ class _Desk:
         slots = np.where(copied[list(SLOT_VOICES)], self.slots[:, reference], -1)
         if not self.request.loops and row >= self.n_rows - ENDING_ROWS:
             cells = silence
+        given = self.given.cells[row]
+        cells = np.where(given >= 0, given, cells)
+        slots = np.where(given[list(SLOT_VOICES)] >= 0, np.maximum(self.given.slots[row], 0), slots)
         return cells, slots
 
     def _moved(self, cells: NDArray[np.int64], shift: int) -> NDArray[np.int64]:
@@ -296,6 +346,27 @@ class _Desk:
             )
             self.cells[:, row], self.slots[:, row] = out.cells[:, 0], out.slots[:, 0]
             self.history.add(out.cells[:, 0], out.slots[:, 0])
+            order = self._compete(row, out.cell_bits[:, 0])
+            if order is not None and keep is not None:
+                keep, old_cells, old_slots = keep[order], old_cells[order], old_slots[order]
+
+    def _compete(self, row: int, bits: NDArray[np.float32]) -> NDArray[np.int64] | None:
+        """Weigh the drafts by the bits, (B, 4), that a row's given cells have cost; at half bars let the fittest go on.
+
+        Returns:
+            Which draft goes on in each place, (B,); None where all do.
+        """
+        given = self.given.cells[row] >= 0
+        if self.swarm.size == 1 or not given.any():
+            return None
+        self.swarm.weigh(bits[:, given].sum(axis=1))
+        order = None if (row + 1) % (self.bar_rows // HALVES) else self.swarm.order()
+        if order is None:
+            return None
+        self.cells, self.slots, self.ids, self.seen = (array[order] for array in (self.cells, self.slots, self.ids, self.seen))
+        self.history, self.before, self.lean = self.history.take(order), self.before.take(order), self.lean[order]
+        self.cache.arrays = [array[order] for array in self.cache.arrays]
+        return order
 
     def servo(self, row: int) -> NDArray[np.float32]:
         """Return what onsets gain in log probability, (B,), so that the piece becomes as dense as was asked for."""
@@ -333,7 +404,8 @@ class _Desk:
         came = classify(own, other)
         unlike = (wanted == VARIED) & (came > VARIED)
         like = np.isin(wanted, (VARIED, RHYTHM)) & (came == EXACT) | (wanted == NEW) & (came < NEW)
-        return ~(unlike | like), unlike.astype(np.float32) - like
+        kept = (self.given.cells[first : first + self.bar_rows] >= 0).any(axis=0)  # no second try makes these any other
+        return ~(unlike | like) | kept, (unlike.astype(np.float32) - like) * ~kept
 
     def write_again(self, first: int, good: NDArray[np.bool_], lean: NDArray[np.float32]) -> None:
         """Take back the bar that was just written and write it anew from the first voice on that is wrong, in order of speaking.
@@ -345,6 +417,7 @@ class _Desk:
         self.lean = np.where(good, self.lean, self.lean + LEAN * lean).astype(np.float32)
         self.cache.length -= self.bar_rows
         self.history = self.before
+        self.swarm.take_back()
         self.write_bar(first, keep)
 
     def copy_bar(self, first: int) -> None:
@@ -387,9 +460,47 @@ class _Desk:
             part.reshape(self.count, rows, *shape) * warm for part, shape, warm in zip(parts, shapes, heat, strict=True)
         ]
 
-    def look_ahead(self, row: int) -> None:
-        """Put the first bar in sight as what follows the end, and read again the rows that lead to `row`."""
-        rows, start = self.bar_rows, self.home
+    def is_given(self, first: int) -> bool:
+        """Return whether the bar that begins in a row is given as a whole."""
+        return bool(self.whole[first // self.bar_rows])
+
+    def go_along(self, first: int) -> None:
+        """Pass over a bar that is given as a whole; the model reads it when there is something to be written again."""
+        for row in range(first, first + self.bar_rows):
+            self.token(row)
+            self.history.add(self.cells[:, row], self.slots[:, row])
+        self.unread = True
+
+    def _outlook(self, first: int) -> int:
+        """Return the first row of the bar that should be in sight while the bar at `first` is written; -1 for none."""
+        ahead = np.flatnonzero(self.whole[first // self.bar_rows :]) * self.bar_rows
+        if len(ahead) and ahead[0] <= self.model.context - KEPT_FREE:
+            return first + int(ahead[0])
+        if self.turn < 0:
+            return -1
+        near = self.whole[self.plan.home] and self.n_rows - first <= self.model.context // 2
+        return self.home if first >= self.turn or near else -1
+
+    def look_ahead(self, first: int) -> None:
+        """Put what follows in sight, a bar that is given or the loop's first, and read again the rows that lead to `first`.
+
+        Nothing happens where it is in sight already.
+        """
+        outlook = self._outlook(first)
+        if outlook == self.outlook and not self.unread:
+            return
+        self.outlook, self.unread = outlook, False
+        self.cache = self.model.cache(self.count)
+        self.n_future = 0 if outlook < 0 else self.bar_rows
+        if outlook >= 0:
+            self._foresee(outlook, self.n_rows if outlook <= first else outlook)
+        start = max(0, first - (self.model.context - KEPT_FREE))
+        if first > start:
+            self._read(start, first)
+
+    def _foresee(self, start: int, end: int) -> None:
+        """Show the model the bar at `start` as what follows the row before `end`."""
+        rows = self.bar_rows
         future = []
         for cells, slots in zip(self.cells[:, : start + rows], self.slots[:, : start + rows], strict=True):
             past, past_slots = history_features(cells, slots)
@@ -399,18 +510,15 @@ class _Desk:
             ids[:, COLUMN["row_in_bar"]] = (np.arange(rows) + 1) % rows
             as_future(ids, seen)
             future.append((ids, seen))
-        self.cache = self.model.cache(self.count)
         self.model.run(
             self.song,
             self.cache,
             np.stack([ids for ids, _ in future]),
             np.stack([seen for _, seen in future]),
-            np.broadcast_to(self.n_rows + 1 + np.arange(rows), (self.count, rows)),
+            np.broadcast_to(end + 1 + np.arange(rows), (self.count, rows)),
             force_cells=np.zeros((self.count, rows, 4), dtype=np.int64),
         )
-        self.n_future = rows
-        self._read(max(0, row - (self.model.context - KEPT_FREE)), row)
 
     def drafts(self) -> list[Draft]:
-        """Return the finished pieces."""
-        return [Draft(self.plan, cells, slots) for cells, slots in zip(self.cells, self.slots, strict=True)]
+        """Return the pieces so far, of those that compete the fittest."""
+        return [Draft(self.plan, self.cells[best], self.slots[best]) for best in self.swarm.best()]

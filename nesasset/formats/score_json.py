@@ -6,11 +6,13 @@ the rules of a score itself are in score.py.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
@@ -85,6 +87,11 @@ def dumps(score: Score) -> str:
     if size > MAX_BYTES:
         raise ScoreError(f"a score file must have at most {MAX_BYTES} bytes, not {size}; shorten its provenance")
     return text
+
+
+def music_digest(score: Score) -> str:
+    """Return the SHA-256 of what is heard of a score: all but its title, theme and provenance."""
+    return hashlib.sha256(dumps(replace(score, title="", theme="", provenance={})).encode()).hexdigest()
 
 
 def loads(text: str) -> Score:

@@ -1,4 +1,4 @@
-"""The harmony of a song, mined from its rows: a chord for each half of a bar. Rows in, chord ids out.
+"""The harmony of a piece, mined from its rows: a chord for each half of a bar. Rows in, chord ids out.
 
 Each half bar counts how long each pitch class sounds, the bass more than the rest. A chord is worth what its notes account
 for less what it leaves out; the path of chords through the song that is worth most is taken, where a change costs a
@@ -29,7 +29,7 @@ DIMINISHED: Final = -0.1
 
 
 def mine_chords(cells: NDArray[np.integer], starts: NDArray[np.integer], bar_rows: int) -> NDArray[np.int8]:
-    """Return the chords of a song, shape (n_bars, 2); what its form settles is left to nesasset.compose.harmony.settle.
+    """Return the chords of a piece, shape (n_bars, 2); what its form settles is left to nesasset.compose.harmony.settle.
 
     Args:
         cells: Shape (n_rows, 4).

@@ -1,4 +1,4 @@
-"""Form plans mined from rows: per bar a lag to one earlier bar and per voice what becomes of that bar's part."""
+"""The form of a piece, mined from its rows: per bar a lag to one earlier bar and per voice what becomes of that bar's part."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ DISTANCE_COST = 0.004
 SEQUENCE_WORTH = 0.5  # of a voice that is the earlier bar's, moved by the bar's shift
 
 
-def _kinds(cells: NDArray[np.int32]) -> NDArray[np.int32]:
+def _kinds(cells: NDArray[np.integer]) -> NDArray[np.integer]:
     """Reduce cells to hold, rest, onset."""
-    return np.minimum(cells, ONSET_ID)
+    return np.asarray(np.minimum(cells, ONSET_ID))
 
 
 def mine_plan(
-    cells: NDArray[np.int32], bar_rows: int, first_row: int = 0
+    cells: NDArray[np.integer], bar_rows: int, first_row: int = 0
 ) -> tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.int8]]:
-    """Return the plan of a song.
+    """Return the plan of a piece.
 
     Args:
         cells: Shape (n_rows, 4). Instruments are not looked at: equal notes on others still count as exact.
@@ -81,7 +81,7 @@ def mine_plan(
 
 
 def _sequences(
-    past: NDArray[np.int32], past_kinds: NDArray[np.int32], own: NDArray[np.int32], own_kinds: NDArray[np.int32]
+    past: NDArray[np.integer], past_kinds: NDArray[np.integer], own: NDArray[np.integer], own_kinds: NDArray[np.integer]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return by how much a bar is moved against each earlier one, (k,), and which voices are just that, (k, 4).
 
