@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from dataclasses import replace
 
+import compiled_apu
 import numpy as np
 import pytest
 from ear import loudness, pitch_of
@@ -14,10 +16,12 @@ from pieces import loop_score
 from tones import melody, tone
 
 from nesasset import sfx
+from nesasset.apu import extension
 from nesasset.compose.controls import Controls
 from nesasset.errors import ControlError, UnknownThemeError
 from nesasset.formats import score_json
 from nesasset.play import Music, MusicState, replay
+from nesasset.play.ring import Ring
 from nesasset.play.worker import Answer
 from nesasset.score import HOLD, REST, Score
 from nesasset.testing import SilentMusic, round_for
@@ -408,6 +412,39 @@ def test_pulling_never_waits() -> None:
         assert time.perf_counter() - began < 0.5
         assert len(samples) == 60_000
         assert music.statistics.underruns == 1
+
+
+def test_a_frame_is_made_and_played_without_letting_go_of_the_interpreter(tmp_path, monkeypatch) -> None:
+    """A busy thread, which would keep it for as long as it may, never gets a turn while frames go through the ring."""
+    compiled = compiled_apu.build(tmp_path)
+    if compiled is None:
+        pytest.skip("no C compiler, or no headers of Python")
+    monkeypatch.setattr(extension, "fast", lambda: compiled)
+    music, ring, turns, go, done = SilentMusic(keep=False), Ring(10_000), [0], threading.Event(), threading.Event()
+
+    def spin() -> None:
+        go.wait()
+        while not done.is_set():
+            turns[0] += 1
+
+    music.play("castle")
+    music.advance(0.5)
+    before = sys.getswitchinterval()
+    thread = threading.Thread(target=spin, daemon=True)
+    thread.start()
+    try:
+        sys.setswitchinterval(5.0)  # nobody is made to let go, but whoever does will not be back soon
+        go.set()
+        made = 0
+        while not turns[0] and made < 300:
+            ring.write(music.step())
+            ring.read(FRAME)
+            made += 1
+    finally:
+        sys.setswitchinterval(before)
+        done.set()
+        thread.join()
+    assert made == 300
 
 
 # States.

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nesasset.play import outputs
+from nesasset.play import margin, outputs
 from nesasset.play.endless_wav import DATA_BYTES, HEADER_BYTES, EndlessWav
+from nesasset.play.margin import MAX_S, Margin
 from nesasset.play.outputs import in_format
 from nesasset.play.ring import Ring
 
@@ -272,6 +273,88 @@ def test_the_endless_wav_has_a_header_that_wave_reads() -> None:
     assert stream.underruns == 0
     stream.read(20_000)
     assert stream.underruns == 1
+
+
+def test_a_break_is_counted_once_and_silence_before_the_music_is_none() -> None:
+    """Too few samples after some are a break, however long it lasts; nothing after nothing is not."""
+    ring = Ring(10_000)
+    stream = EndlessWav(ring, 44_100, lambda: False)
+    stream.seek(HEADER_BYTES)
+    counts = []
+    for given_ in (0, 1000, 600, 0, 0, 1000, 0):
+        ring.write(np.ones(given_, dtype=np.int16))
+        stream.read(2000)
+        counts.append(stream.underruns)
+    assert counts == [0, 0, 1, 2, 2, 2, 3]
+
+
+def test_a_margin_grows_with_lateness_and_falls_back(monkeypatch) -> None:
+    """A little lateness is within it, much makes it larger at once, up to an end; in a quiet minute it is the one asked for."""
+    now = [100.0]
+    monkeypatch.setattr(margin.time, "perf_counter", lambda: now[0])
+    kept = Margin(0.1)
+    kept.note(0.02)
+    assert kept.seconds == 0.1
+    kept.note(0.05)
+    assert kept.seconds == pytest.approx(0.2)
+    now[0] += 2.5
+    kept.note(0.0)
+    assert kept.seconds == pytest.approx(0.16)
+    kept.note(5.0)
+    assert kept.seconds == MAX_S
+    now[0] += 3600
+    kept.note(-0.1)
+    assert kept.seconds == 0.1
+    assert Margin(0.9).seconds == 0.9
+
+
+class OneStream:
+    """As much of pygame's mixer as a music stream needs; SDL's reads are made by hand."""
+
+    def __init__(self) -> None:
+        self.music = self
+        self.stream: EndlessWav | None = None
+
+    def get_init(self):
+        """Return the mixer's settings."""
+        return 44_100, -16, 2
+
+    def get_busy(self):
+        """Return whether it is used by another."""
+        return False
+
+    def load(self, stream, kind):
+        """Take the stream."""
+        self.stream = stream
+
+    def play(self, loops):
+        """Read the header and the first block, as SDL does at once."""
+        assert self.stream is not None
+        self.stream.seek(HEADER_BYTES)
+        self.stream.read(2 * outputs.SDL_BLOCK)
+
+
+def test_held_up_once_the_stream_is_kept_fuller(monkeypatch) -> None:
+    """Looked after in time it is kept 0.1 s ahead of SDL's block; after a hold-up of 80 ms by four times that, give or take a frame."""
+    now, mixer = [100.0], OneStream()
+    monkeypatch.setattr(outputs, "_mixer", lambda: mixer)
+    monkeypatch.setattr(outputs.time, "perf_counter", lambda: now[0])
+    output = outputs.PygameStream(lambda: False)
+    output.wake()
+
+    def tend(seconds: float) -> int:
+        now[0] += seconds
+        output.ring.write(np.ones(output.wanted(), dtype=np.int16))
+        output.filled()
+        return output.ring.fill
+
+    tend(0.0)  # the first block goes to SDL
+    assert tend(0.008) == pytest.approx(4410 + 0.008 * 44_100, abs=740)  # a frame more or less
+    assert output.margin.seconds == 0.1
+    tend(0.08)
+    assert 0.24 < output.margin.seconds <= 0.32
+    assert tend(0.0) > 0.24 * 44_100
+    assert output.underruns == 0
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 400)), max_size=60))

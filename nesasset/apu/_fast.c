@@ -35,6 +35,13 @@
 
 typedef int64_t i64;
 
+/* Whether work is long enough to let other threads have the interpreter meanwhile. A frame of a live player is not: it takes
+   some 20 us, and whoever gives the interpreter away beside a busy thread waits 5 ms until it comes back. */
+#define LONG_CYCLES 300000
+#define LONG_SAMPLES 8192
+#define BEGIN_IF_LONG(is_long) { PyThreadState *saved = (is_long) ? PyEval_SaveThread() : NULL;
+#define END_IF_LONG if (saved) PyEval_RestoreThread(saved); }
+
 /* The state of a chip: `chip.power_on`, number by number. */
 
 typedef struct { i64 volume, constant, loop, decay, divider, restart; } Envelope;
@@ -1153,9 +1160,9 @@ static PyObject *fast_play(PyObject *self, PyObject *args) {
         Writes writes = {cycles.buf, addresses.buf, values.buf, values.len, 0};
         const char *wrong;
         start_chip(&chip, state.buf, region, &memory);
-        Py_BEGIN_ALLOW_THREADS
+        BEGIN_IF_LONG(end > LONG_CYCLES)
         wrong = play(&chip, &mixer, &writes, end, mask, shared.levels.buf);
-        Py_END_ALLOW_THREADS
+        END_IF_LONG
         free_rows(&chip);
         result = finish(wrong);
     }
@@ -1181,10 +1188,10 @@ static PyObject *fast_run_filters(PyObject *self, PyObject *args) {
         }
     }
     if (fits) {
-        Py_BEGIN_ALLOW_THREADS
+        BEGIN_IF_LONG(size > LONG_SAMPLES)
         for (Py_ssize_t i = 0; i < n_stages; i++)
             run_stage(samples.buf, size, (double *)stages.buf + 3 * i, (double *)state.buf + 4 * i);
-        Py_END_ALLOW_THREADS
+        END_IF_LONG
         result = finish(NULL);
     }
     PyBuffer_Release(&samples), PyBuffer_Release(&stages), PyBuffer_Release(&state);
@@ -1200,9 +1207,9 @@ static PyObject *fast_to_16_bits(PyObject *self, PyObject *args) {
         return NULL;
     Py_ssize_t size = samples.len / 8;
     if (has_size(&out, size * 2, "out")) {
-        Py_BEGIN_ALLOW_THREADS
+        BEGIN_IF_LONG(size > LONG_SAMPLES)
         round_samples(samples.buf, factor, out.buf, size);
-        Py_END_ALLOW_THREADS
+        END_IF_LONG
         result = finish(NULL);
     }
     PyBuffer_Release(&samples), PyBuffer_Release(&out);

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import struct
+from bisect import bisect_left
 from collections.abc import Collection
 from typing import Final, Self
 
@@ -176,7 +177,7 @@ class Player:
         while self.frame < last:
             end_frame = min(last, self.frame + window)
             end, end_at = self._cycle(end_frame), self._sample(end_frame) - first_sample
-            upper = int(cycles.searchsorted(end - first_cycle))
+            upper = bisect_left(cycles, end - first_cycle)  # as with np.zeros below, np.searchsorted lets go
             inside = slice(lower, upper)
             writes = Writes(
                 cycles[inside] - (start - first_cycle),
@@ -199,7 +200,8 @@ class Player:
     def _play(self, writes: Writes, start: int, first_sample: int, out: NDArray[np.int16]) -> None:
         """Play the writes of some whole frames, which begin at a cycle and a sample, into what these last."""
         size = len(out)
-        buffer = np.zeros(size + _TAIL)
+        # Not np.zeros, which lets go of the interpreter: beside a busy thread a live player waits 5 ms until it is back.
+        buffer = np.frombuffer(bytearray(8 * (size + _TAIL)))
         buffer[:_TAIL] = self._tail
         synthesis.play(
             self._chip,

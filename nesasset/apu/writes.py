@@ -79,7 +79,7 @@ def write_cycles(log: RegisterLog, first_frame: int = 0) -> NDArray[np.int64]:
     if log.n_frames == 1:  # as below, but quick: players play frame by frame
         length = int(frame_cycles(first_frame + 1, log.frame_rate_hz, clock_hz)) - start
         spaced = min(WRITE_SPACING_CYCLES, length // (len(frames) + 1))
-        return np.arange(len(frames), dtype=np.int64) * spaced
+        return np.array([number * spaced for number in range(len(frames))], dtype=np.int64)
     starts, next_starts = (
         frame_cycles(edge, log.frame_rate_hz, clock_hz) - start
         for edge in (frames + first_frame, frames + first_frame + 1)

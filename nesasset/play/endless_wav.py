@@ -28,7 +28,7 @@ class EndlessWav:
         self._header = _header(sample_rate_hz)
         self._at = 0
         self.underruns = 0
-        """How often there were too few samples."""
+        """How often the sound broke off: too few samples, where there had been some."""
         self.last_read: tuple[float, int, int] = (0.0, 0, 0)
         """Time of the last read of sound on time.perf_counter, samples read before it, samples it asked for."""
         self.found = 0
@@ -44,10 +44,9 @@ class EndlessWav:
             return b""  # the reader seeks back to the start and goes on
         count = (4096 * 2 if size < 0 else min(size, HEADER_BYTES + DATA_BYTES - self._at)) // 2
         self.last_read = (time.perf_counter(), self._ring.read_count, count)
-        self.found = min(count, self._ring.fill)
-        missing = self._ring.missing
+        before, self.found = self.found, min(count, self._ring.fill)
         samples = self._ring.read(count)
-        if self._ring.missing > missing and not self._is_idle():
+        if before and self.found < count and not self._is_idle():
             self.underruns += 1
         self._at += 2 * count
         return samples.astype("<i2", copy=False).tobytes()

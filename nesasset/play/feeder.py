@@ -27,7 +27,7 @@ _IDLE_NAP_S: Final = 0.02
 _RETRY_S: Final = 2.0
 _MAX_EVENTS: Final = 512
 _HISTORY_FRAMES: Final = 240
-_MAX_FRAMES_AT_ONCE: Final = 4  # then the thread lets others have the interpreter
+_MAX_FRAMES_AT_ONCE: Final = 16  # some 2 ms; then the thread lets others have the interpreter
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nesasset.chords import chord_id, chord_quality, chord_root
 from nesasset.compose.key import find_key
@@ -22,7 +21,7 @@ def key_of(score: Score) -> tuple[int, str]:
     told = str(score.provenance.get("key", "")).split()
     if len(told) == 2 and told[0] in NOTE_NAMES and told[1] in _MODES:
         return NOTE_NAMES.index(told[0]), told[1]
-    tonic, mode, _ = find_key(_pitch_classes(score, 0, score.n_rows))
+    tonic, mode, _ = find_key(np.array(_pitch_classes(score, 0, score.n_rows)))
     return tonic, mode
 
 
@@ -34,15 +33,15 @@ def chord_at(score: Score, row: int) -> int:
     half = max(1, score.bar_rows // 2)
     first = row // half * half
     weights = _pitch_classes(score, first, min(first + half, score.n_rows))
-    tonic, mode = key_of(score)
-    home = chord_id(tonic, _MODES[mode])
-    if not weights.any():
-        return home
-    best, most = home, -1.0
+    total = sum(weights)
+    if not total:
+        tonic, mode = key_of(score)
+        return chord_id(tonic, _MODES[mode])
+    best, most = 0, -1.0
     for quality, intervals in enumerate(CHORD_INTERVALS):
         for root in range(12):
-            inside = sum(float(weights[(root + step) % 12]) for step in intervals)
-            value = inside + 0.5 * float(weights[root]) - (0.1 if quality == 2 else 0.0) * float(weights.sum())
+            inside = sum(weights[(root + step) % 12] for step in intervals)
+            value = inside + 0.5 * weights[root] - (0.1 if quality == 2 else 0.0) * total
             if value > most + 1e-9:
                 best, most = chord_id(root, quality), value
     return best
@@ -53,9 +52,9 @@ def chord_pitch_classes(chord: int) -> tuple[int, ...]:
     return tuple((chord_root(chord) + step) % 12 for step in CHORD_INTERVALS[chord_quality(chord)])
 
 
-def _pitch_classes(score: Score, first: int, last: int) -> NDArray[np.float64]:
-    """Return for how many rows each pitch class sounds in the melodic voices, the bass counting more; shape (12,)."""
-    weights = np.zeros(12)
+def _pitch_classes(score: Score, first: int, last: int) -> list[float]:
+    """Return for how many rows each of the twelve pitch classes sounds in the melodic voices, the bass counting more."""
+    weights = [0.0] * 12
     for voice in VOICES[:3]:
         cells = score.voices[voice]
         held = _held(cells, first)

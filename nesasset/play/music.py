@@ -95,7 +95,8 @@ class Music:
                 library, whose callback calls `pull`. Or an output of one's own.
             sample_rate_hz: For "pull", 8000 to 96000.
             model: Name or path of a model; None is the one that comes with nesasset.
-            margin_s: How late the thread that makes the sound may be, 0.02 to 1. More is safer, and answers commands later.
+            margin_s: How late the thread that makes the sound may be, 0.02 to 1. More is safer, and answers commands later. It
+                grows by itself where that thread is held up; see `nesasset.play.margin`.
             strict: Raise what is wrong in a call, instead of telling the log.
             record: Keep every command in `record`, for `nesasset.play.replay`.
             composer: Makes what composes; see `nesasset.play.composer`.

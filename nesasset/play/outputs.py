@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nesasset.play.endless_wav import EndlessWav
+from nesasset.play.margin import MAX_S, Margin
 from nesasset.play.ring import Ring
 
 log = logging.getLogger("nesasset.play")
@@ -25,7 +26,8 @@ DEFAULT_RATE_HZ: Final = 44_100
 SDL_BLOCK: Final = 4096
 """Frames that SDL_mixer reads of a WAV file at a time, whatever the mixer's buffer."""
 DEFAULT_MARGIN_S: Final = 0.1
-"""How late the thread that makes sound may be. A busy thread of pure Python was seen to hold it up for 35 ms, two for 75."""
+"""How late the thread that makes sound may be, at first. A busy thread of pure Python was seen to hold it up for 35 ms, two for 75,
+and for 350 where two other programs kept both processors busy: `margin` sees to that."""
 CHANNEL_CHUNK_S: Final = 0.05
 _STALL_S: Final = 0.1
 _MAX_SLEEP_S: Final = 0.25  # a clock that jumped by more has slept: nothing is made up for
@@ -71,9 +73,10 @@ class PygameStream:
         if self._mixer.music.get_busy():
             raise RuntimeError("pygame.mixer.music is in use")
         self._is_idle = is_idle
-        self._margin = max(1, round(margin_s * self.sample_rate_hz))
-        self._greedy = False
-        self.ring = Ring(4 * SDL_BLOCK + 4 * self._margin)
+        self.margin = Margin(margin_s)
+        self._goal = 0
+        """Samples that were to be ahead of what is heard when that was last looked after."""
+        self.ring = Ring(4 * SDL_BLOCK + round(max(2 * margin_s, 2 * MAX_S) * self.sample_rate_hz))
         self._stream: EndlessWav | None = None
         self._lost = 0
         self._starts = True
@@ -88,25 +91,27 @@ class PygameStream:
             raise RuntimeError("pygame's mixer has been closed")
         if self._is_idle():
             return 0
-        if self._stream is None or self._starts or self._greedy:
-            return max(0, min(SDL_BLOCK + self._margin - self.ring.fill, self.ring.room))
-        ahead = self.ring.written - (self.heard() + self.buffer)
-        return max(0, min(SDL_BLOCK + self._margin - ahead, self.ring.room))
+        if self._stream is None or self._starts:
+            ahead = self.ring.fill
+        else:
+            ahead = self.ring.written - (self.heard() + self.buffer)
+            self.margin.note((self._goal - ahead) / self.sample_rate_hz)
+        self._goal = SDL_BLOCK + round(self.margin.seconds * self.sample_rate_hz)
+        return max(0, min(self._goal - ahead, self.ring.room))
 
     def filled(self) -> None:
         """Begin to play when there is a block to play."""
-        if self._starts and self.ring.fill >= SDL_BLOCK + self._margin - self.sample_rate_hz // 60:  # a frame less at most
+        if self._starts and self.ring.fill >= self._goal - self.sample_rate_hz // 60:  # a frame less at most
             self._starts = False
             if self._stream is None:
                 self._stream = EndlessWav(self.ring, self.sample_rate_hz, self._is_idle)
                 self._mixer.music.load(self._stream, "wav")
             self._mixer.music.play(-1)  # from its start: SDL reads at once, and not when a block of silence is over
         if self._stream is not None and self._stream.underruns > self._lost:
+            if not self._lost:
+                log.warning("the sound broke off: the game holds the interpreter too long, or the machine is overloaded")
             self._lost = self._stream.underruns
-            if self._greedy:
-                return
-            self._greedy = True  # the mixer's clock is quicker than ours, or we are held up: keep all we may
-            log.warning("the sound broke off: the game holds the interpreter too long, or the machine is overloaded")
+            self.margin.note(self.margin.seconds)
 
     def heard(self) -> int:
         """Return how many samples have been heard, from the time and size of SDL's last read."""
@@ -124,6 +129,7 @@ class PygameStream:
     def wake(self) -> None:
         """Start the stream anew after silence, so that the block of silence that SDL holds is not waited for."""
         self._starts = self._stream is None or self._stream.found == 0  # a block with sound in it is played out
+        self._goal = 0  # nothing was to be there: that it is not is no lateness
 
     def close(self) -> None:
         """Stop the stream."""
@@ -219,7 +225,7 @@ class Pull:
     def __init__(self, is_idle: Callable[[], bool], sample_rate_hz: int = DEFAULT_RATE_HZ, margin_s: float = DEFAULT_MARGIN_S) -> None:
         self.sample_rate_hz = sample_rate_hz
         self._is_idle = is_idle
-        self._margin = max(1, round(margin_s * sample_rate_hz))
+        self.margin = Margin(margin_s)
         self._largest = 1024
         self.ring = Ring(1 << 18)
         self.underruns = 0
@@ -232,12 +238,13 @@ class Pull:
         samples = self.ring.read(count)
         if self.ring.missing > missing and not self._is_idle() and self._asked:
             self.underruns += 1
+            self.margin.note(self.margin.seconds)
         self._asked = 0 if self._is_idle() else self._asked + 1
         return samples
 
     def wanted(self) -> int:
         """Return how many samples fill what one call takes, and the margin."""
-        return 0 if self._is_idle() else max(0, self._largest + self._margin - self.ring.fill)
+        return 0 if self._is_idle() else max(0, self._largest + round(self.margin.seconds * self.sample_rate_hz) - self.ring.fill)
 
     def filled(self) -> None:
         """Do nothing: the other side comes by itself."""
