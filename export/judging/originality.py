@@ -1,6 +1,7 @@
 """Is it new, and is it always something else? Melodies against the training songs, loops against each other.
 
-Holds n-grams of pulse 1, shared bars, and distances inside groups of pieces of one theme.
+Holds shares of pulse 1's n-grams, which nesasset/originality.py defines, shared bars, and distances inside groups of
+pieces of one theme.
 """
 
 from __future__ import annotations
@@ -15,43 +16,10 @@ from numpy.typing import NDArray
 
 from export.measures import P1, Piece
 from export.prepare import load_rows
+from nesasset.originality import melody_symbols, ngrams
 from nesasset.vocabulary import ONSET_ID
 
-LONGEST_WAIT: Final = 64  # rows; longer ones count as this
-WIDEST_MOVE: Final = 64  # semitones to either side
 SHARED_LIMIT: Final = 0.5  # of a loop's bars: with more of them in another loop it is no piece of its own
-_MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)  # odd and well mixed: 2**64 over the golden ratio
-
-
-def melody_symbols(melody: NDArray[np.integer]) -> NDArray[np.uint64]:
-    """Return one symbol for each onset of a line but the last: the move to the next in semitones and the rows until it.
-
-    Args:
-        melody: Cells of pulse 1, shape (n_rows,).
-    """
-    rows = np.flatnonzero(melody >= ONSET_ID)
-    moves = np.clip(np.diff(melody[rows].astype(np.int64)), -WIDEST_MOVE, WIDEST_MOVE) + WIDEST_MOVE
-    waits = np.minimum(np.diff(rows), LONGEST_WAIT)
-    return (moves * (LONGEST_WAIT + 1) + waits).astype(np.uint64)
-
-
-def ngrams(symbols: NDArray[np.uint64], n: int) -> NDArray[np.uint64]:
-    """Return a 64-bit hash of each n-gram that says anything, shape (m,).
-
-    Left out are pure repetitions: one figure of at most n / 4 symbols again and again.
-    """
-    count = len(symbols) - n + 1
-    if count < 1:
-        return np.zeros(0, dtype=np.uint64)
-    windows = np.lib.stride_tricks.sliding_window_view(symbols, n)
-    trivial = np.zeros(count, dtype=bool)
-    for period in range(1, n // 4 + 1):
-        trivial |= (windows[:, period:] == windows[:, :-period]).all(axis=1)
-    hashes = np.zeros(count, dtype=np.uint64)
-    for place in range(n):
-        hashes = (hashes ^ (windows[:, place] + np.uint64(1))) * _MULTIPLIER
-        hashes ^= hashes >> np.uint64(29)
-    return hashes[~trivial]
 
 
 def known_ngrams(folder: Path, n: int) -> NDArray[np.uint64]:

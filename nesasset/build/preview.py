@@ -17,6 +17,7 @@ from nesasset.build.cache import Cache
 from nesasset.build.diff import compare, words
 from nesasset.build.lock import Lock
 from nesasset.build.project import Project
+from nesasset.build.provenance import originality, originality_words
 from nesasset.build.studio import Job, Studio
 from nesasset.errors import LockError, NesassetError
 from nesasset.formats import flac, plot, score_json
@@ -62,7 +63,7 @@ def _track(project: Project, pinned: Lock, track_id: str, cache: Cache | None) -
         **{name: facts[name] for name in ("id", "title", "theme", "seed", "seed_used", "edited", "driver", "bars", "tempo_bpm", "seconds", "rate", "samples", "loop", "loudness", "certificate", "model", "pcm_sha256")},
         "controls": facts["controls"],
         "key": origin.get("key") if isinstance(origin.get("key"), str) else None,
-        "originality": origin.get("originality") if isinstance(origin.get("originality"), dict) else None,
+        "originality": originality_words(originality(score)) or None,
         "pinned": entry is not None and entry.pcm_sha256 == facts["pcm_sha256"] if entry is not None else None,
         "changes": _changes(path, score),
         "axis": [left / image.width, wide / image.width],

@@ -18,6 +18,7 @@ from nesasset.build.seal import is_edited
 from nesasset.errors import LockError, NesassetError
 from nesasset.formats import score_json
 from nesasset.formats.files import read_bytes
+from nesasset.score import Score
 
 FORMAT: Final = "nesasset-provenance"
 VERSION: Final = 1
@@ -84,11 +85,33 @@ def _track(project: Project, pinned: Lock, track_id: str) -> dict[str, Any]:
         "controls": origin.get("controls") if isinstance(origin.get("controls"), dict) else {},
         "edited": is_edited(score),
         "driver": score.driver,
-        "originality": origin.get("originality") if isinstance(origin.get("originality"), dict) else None,
+        "originality": originality(score),
         "score": {"path": path.relative_to(project.root).as_posix() if path.is_relative_to(project.root) else path.name, "sha256": keys.bytes_digest(data)},
         "pcm_sha256": entry.pcm_sha256,
         "files": {engine: {name: sha for name, (sha, _) in sorted(files.files.items())} for engine, files in sorted(entry.exports.items())},
     }
+
+
+def originality(score: Score) -> dict[str, Any] | None:
+    """Return how much of a score the training songs have: as it says itself, or measured anew where somebody has worked on it."""
+    told = score.provenance.get("originality")
+    if not is_edited(score):
+        return dict(told) if isinstance(told, Mapping) else None
+    from nesasset import originality as measures
+    from nesasset.model import DEFAULT_MODEL, models_dir
+
+    try:
+        index = measures.load_index(models_dir(), DEFAULT_MODEL)
+    except NesassetError:  # a report is no reason to have a model
+        return None
+    return None if index is None else measures.to_json(measures.compare(score, index))
+
+
+def originality_words(found: Mapping[str, Any] | None) -> str:
+    """Return the same in words; empty where nothing is known."""
+    if not found or "known_16" not in found:
+        return ""
+    return f"{found['known_16']:.0%} of 16-grams, longest {found['longest']} notes" if found["longest"] else "nothing known"
 
 
 def _model(model: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,7 +146,7 @@ def _training(found: Mapping[str, Any]) -> str:
 
 def _markdown(found: Mapping[str, Any]) -> str:
     rows = [
-        f"| {entry['id']} | {_cell(entry['title'])} | {entry['theme']} | {entry['origin']} | {'' if entry['seed'] is None else entry['seed']} | {entry['score']['sha256'][:16]} |"
+        f"| {entry['id']} | {_cell(entry['title'])} | {entry['theme']} | {entry['origin']} | {'' if entry['seed'] is None else entry['seed']} | {originality_words(entry['originality'])} | {entry['score']['sha256'][:16]} |"
         for entry in found["tracks"]
     ]
     return f"""# Where the music of {_cell(found["pack"]["name"])} came from
@@ -131,13 +154,16 @@ def _markdown(found: Mapping[str, Any]) -> str:
 Made with {found["generator"]} before release; nothing is generated while the game runs. `provenance.json` has all of this
 for programs, with the hash of every file.
 
-| track | title | theme | origin | seed | score |
-|---|---|---|---|---|---|
+| track | title | theme | origin | seed | known from the training songs | score |
+|---|---|---|---|---|---|---|
 {chr(10).join(rows)}
 
 ## What the model learnt from
 
 {_training(found)}
+
+The table says what of each track stands in those songs: of the passages of seventeen notes in the voice that has most, and the
+longest such passage; transposed copies count. Passages of eight notes are common to much music, and some match by chance.
 
 The model's files hold weights and counts, no recording and no tune of that music. Whether training on it is allowed, and what
 follows for what the model composes, depends on where you live and is not settled everywhere. If that is a question for your

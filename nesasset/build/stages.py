@@ -158,6 +158,7 @@ def facts_of(order: Order, score: Score, audio: Audio, certificate: Certificate,
         **timing(score, audio),
         "certificate": certificate.to_json(),
         "surprisal": provenance.get("surprisal"),
+        **({} if edited or "originality" not in provenance else {"originality": provenance["originality"]}),
         "pcm_sha256": hashlib.sha256(audio.samples.astype("<i2").tobytes()).hexdigest(),
     }
 

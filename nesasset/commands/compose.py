@@ -65,6 +65,7 @@ def command(theme: str, seed: int, plain: bool, output: str, as_json: bool, **wi
 
     from nesasset.build import stages
     from nesasset.build.order import Order
+    from nesasset.build.provenance import originality_words
     from nesasset.formats import score_json
 
     with busy(f"composing {wanted.name}"):
@@ -93,6 +94,7 @@ def command(theme: str, seed: int, plain: bool, output: str, as_json: bool, **wi
             ("bars", made.score.n_bars),
             ("tempo", f"{made.score.tempo_bpm:.1f} beats a minute"),
             ("length", f"{made.audio.seconds:.2f} s"),
+            ("known", originality_words(made.score.provenance.get("originality"))),
             ("certificate", f"passed ({len(made.certificate.checks)} checks of the {made.certificate.kind})"),
         )
     )

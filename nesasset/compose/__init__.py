@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from nesasset.compose.request import Request
     from nesasset.compose.writer import Draft
     from nesasset.model import Model
+    from nesasset.originality import Known
     from nesasset.score import Score
 
 __all__ = ["Controls", "compose", "compose_bars"]
 
-ATTEMPTS = 4  # plans that a seed may draw until one of their drafts is alive; the last drafts are taken as they are
+ATTEMPTS = 4  # plans that a seed may draw until one of their drafts is alive and new; the last drafts are taken as they are
+MOST_KNOWN = 0.2  # of a voice's 16-grams: a draft of which more stand in training songs is not new
 
 
 def compose(theme: str, seed: int = 0, controls: Controls | None = None, model: Model | None = None) -> Score:
@@ -54,16 +56,47 @@ def compose(theme: str, seed: int = 0, controls: Controls | None = None, model: 
     from nesasset.compose.writer import write
 
     order = _Order.of(theme, seed, controls, model)
+    known = _index(order.model)
     for attempt in range(ATTEMPTS):
         plan, chance = order.draw(attempt)
         drafts = write(order.model, order.request, plan, [chance(number) for number in range(order.request.candidates)])
         living = [draft for draft in drafts if not is_lifeless(draft.cells, plan.bar_rows)]
-        if living:
-            drafts = living
+        new = [draft for draft in living if _is_new(draft, known)]
+        drafts = new or living or drafts
+        if new:
             break
     best, figures = _best(order.model, order.request, drafts)
     provenance = {**order.provenance, **figures}
-    return to_score(best, order.request, order.shapes, provenance, ornaments=order.request.wishes.ornaments is not False)
+    score = to_score(best, order.request, order.shapes, provenance, ornaments=order.request.wishes.ornaments is not False)
+    return with_originality(score, order.model)
+
+
+def with_originality(score: Score, model: Model) -> Score:
+    """Return a score whose provenance says how much of it the model's training songs have."""
+    from dataclasses import replace
+
+    from nesasset.originality import INDEX, compare, to_json
+
+    known = _index(model)
+    found = {"index": None} if known is None else {"index": model.sidecar[INDEX]["sha256"], **to_json(compare(score, known))}
+    return replace(score, provenance={**score.provenance, "originality": found})
+
+
+def _index(model: Model) -> Known | None:
+    """Return what is known of a model's training songs; the index lies in the models folder, like the idioms."""
+    from nesasset.model import models_dir
+    from nesasset.originality import INDEX, INDEX_SUFFIX, load_index
+
+    folder = models_dir()
+    return load_index(folder, model.name) if model.sidecar.get(INDEX) and (folder / f"{model.name}{INDEX_SUFFIX}").is_file() else None
+
+
+def _is_new(draft: Draft, known: Known | None) -> bool:
+    """Return whether no voice of a draft has too much from training songs; nobody knows without an index."""
+    from nesasset.originality import cell_lines, find_known
+
+    findings = [] if known is None else [find_known(symbols, rows, known) for symbols, rows in cell_lines(draft.cells).values()]
+    return all((finding.share(16) or 0.0) <= MOST_KNOWN for finding in findings)
 
 
 def compose_bars(
