@@ -17,7 +17,7 @@ def raw_controls(song: Song) -> dict[str, float]:
 def control_edges(raw: list[dict[str, float]]) -> dict[str, list[float]]:
     """Return the class edges of the measures: quantiles over the training songs."""
     def quantiles(name: str, parts: int, above: float = 0.0) -> list[float]:
-        values = [row[name] for row in raw if row[name] > above]
+        values = [row[name] for row in raw if row[name] > above] or [0.0]
         return [float(edge) for edge in np.quantile(values, np.arange(1, parts) / parts)]
 
     return {

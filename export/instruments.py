@@ -53,6 +53,8 @@ def fit_shapes(envelopes: NDArray[np.uint8], spans: NDArray[np.int64], count: in
     Returns:
         uint8 of shape (count, ENVELOPE_FRAMES), commonest first, 15 = peak.
     """
+    if not len(envelopes):  # a corpus without drums
+        return np.full((count, ENVELOPE_FRAMES), 15, dtype=np.uint8)
     rng = np.random.default_rng(seed)
     packed = np.concatenate([envelopes, spans[:, None].astype(np.uint8)], axis=1)
     unique, counts = np.unique(packed, axis=0, return_counts=True)
@@ -68,6 +70,9 @@ def fit_shapes(envelopes: NDArray[np.uint8], spans: NDArray[np.int64], count: in
     distance = np.full(len(pool), np.inf, dtype=np.float32)
     for _ in range(count - 1):
         distance = np.minimum(distance, (((values[pool] - centres[-1]) ** 2) * mask[pool]).mean(axis=1))
+        if not distance.any():  # fewer unlike curves than shapes: the rest are doubles
+            centres.append(centres[-1])
+            continue
         pick = int(rng.choice(len(pool), p=distance / distance.sum()))
         centres.append(_held(values[pool[pick]], mask[pool[pick]]))
     centre = np.array(centres, dtype=np.float32)
