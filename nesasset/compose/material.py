@@ -110,8 +110,7 @@ def to_material(score: Score, model: Model) -> Material:
     total = -(-(lead + n) // bar_rows) * bar_rows
     cells = np.full((total, 4), HOLD_ID, dtype=np.int64)
     cells[:lead] = REST_ID
-    for column, voice in enumerate(VOICES):
-        cells[lead : lead + n, column] = [_cell_id(score, cell) for cell in score.voices[voice][:n]]
+    cells[lead : lead + n] = cells_of(score)
     shapes = {kind: np.array(model.sidecar[f"{kind}_shapes"], dtype=np.int64) for kind in ("pulse", "noise")}
     pulse, of_pulse, players = _palette(score, "pulse", shapes["pulse"])
     noise, of_noise, drums = _palette(score, "noise", shapes["noise"])
@@ -143,6 +142,12 @@ def to_material(score: Score, model: Model) -> Material:
         home=0 if loop is None else loop[0] // bar_rows,
     )
     return Material(score, cells, slots, plan, lead, {**players, **drums, **_bass(score)})
+
+
+def cells_of(score: Score) -> NDArray[np.int64]:
+    """Return the rows of a score that are heard as cells, (n_rows, 4); a note without a volume is a rest."""
+    n = heard_rows(score)
+    return np.array([[_cell_id(score, cell) for cell in score.voices[voice][:n]] for voice in VOICES], dtype=np.int64).T
 
 
 def _cell_id(score: Score, cell: Cell) -> int:
@@ -177,7 +182,8 @@ def _palette(
     palette = np.full((PALETTE_SLOTS, 4), -1, dtype=np.int64)
     palette[: len(chosen)] = np.array(chosen, dtype=np.int64).reshape(-1, 4)
     slot_of = {
-        sound: min(range(len(chosen)), key=lambda slot: _distance(code, chosen[slot], shapes)) for sound, code in codes.items()
+        sound: chosen.index(code) if code in chosen else min(range(len(chosen)), key=lambda slot: _distance(code, chosen[slot], shapes))
+        for sound, code in codes.items()
     }
     players = {}
     for slot in range(len(chosen)):
