@@ -5,10 +5,11 @@
 #   make exports    composed music through every chip format
 #   make hostile    damaged files into the command line
 #   make kills      builds that are killed, and builds of damaged files
+#   make pygame-ce  the tests of live music, with pygame-ce instead of pygame
 #   make build      the eight tracks of examples/quickstart into pack/
 PYTHON ?= .venv/bin/python
 
-.PHONY: all setup test lint types docs docs-check bench exports hostile kills build train export wheel clean
+.PHONY: all setup test lint types docs docs-check bench exports hostile kills pygame-ce build train export wheel clean
 
 all: test lint types docs-check
 
@@ -43,6 +44,11 @@ hostile:  ## five thousand damaged files into the command line; some four minute
 kills:  ## fifty builds killed with -9, pairs at once, three hundred damaged files; some fifteen minutes
 	$(PYTHON) tests/benchmarks/kill_builds.py
 	$(PYTHON) tests/benchmarks/hostile_builds.py
+
+pygame-ce:  ## an environment of its own: pygame and pygame-ce cannot be together in one
+	python3 -m venv .venv-ce
+	.venv-ce/bin/pip install --quiet . pygame-ce pytest pytest-randomly hypothesis mido pyinstaller
+	.venv-ce/bin/python -m pytest -q tests/test_play*.py tests/test_demo_game.py tests/test_examples.py tests/test_sfx.py
 
 build:
 	$(PYTHON) -m nesasset build -m examples/quickstart/nesasset.toml -o pack
