@@ -19,7 +19,7 @@ FLOORS = (
     {"units"},
     {"score", "register_log", "audio", "themes", ""},
     {"apu", "vocabulary", "recall", "chords"},
-    {"driver", "registers", "sfx", "idioms", "articulation", "render", "model", "sampling", "features", "originality", "formats", "arranging", "certificate", "loudness"},
+    {"driver", "registers", "sfx", "idioms", "articulation", "render", "model", "model_files", "model_names", "sampling", "features", "originality", "formats", "arranging", "certificate", "loudness"},
     {"compose"},
     {"build", "play"},
     {"testing"},

@@ -20,7 +20,7 @@ _CODE: Final[Mapping[str, tuple[str, ...]]] = {
     "manifest": ("build/engines.py", "build/faults.py", "build/manifest.py", "build/project.py", "chords.py", "compose/controls.py",
                  "compose/form.py", "themes.py"),
     "compose": (*_SOUND, "compose", "articulation.py", "certificate.py", "chords.py", "driver.py", "features.py", "idioms.py",
-                "model.py", "originality.py", "recall.py", "score.py", "themes.py", "vocabulary.py", "build/order.py", "build/seal.py", "build/stages.py",
+                "model.py", "model_names.py", "originality.py", "recall.py", "score.py", "themes.py", "vocabulary.py", "build/order.py", "build/seal.py", "build/stages.py",
                 "build/studio.py"),
     "log": ("apu/tables.py", "apu/state.py", "apu/writes.py", "driver.py", "formats/register_text.py", "register_log.py", "score.py", "units.py",
             "build/studio.py"),

@@ -108,6 +108,7 @@ class Wishes(_Table):
     candidates: Annotated[int, _control("candidates"), _number("integer", ranges.CANDIDATES_RANGE)] | None = _about("Compose so many and keep the best.")
     temperature: Annotated[float, _control("temperature"), _number("number", ranges.TEMPERATURE_RANGE)] | None = _about("How daring the choice of notes is.")
     ornaments: bool | None = _about("Duty sequences, drum courses, vibrato, echo; true by default.")
+    model: Annotated[str, _control("model")] | None = _about("Name of an installed model; nesasset models lists them.")
 
 
 ThemeName = Annotated[str, AfterValidator(_theme_name), WithJsonSchema({"type": "string", "enum": list(THEMES)})]

@@ -99,9 +99,12 @@ def originality(score: Score) -> dict[str, Any] | None:
         return dict(told) if isinstance(told, Mapping) else None
     from nesasset import originality as measures
     from nesasset.model import DEFAULT_MODEL, models_dir
+    from nesasset.model_names import model_file
 
+    name = str(score.provenance.get("model") or DEFAULT_MODEL)
+    place = model_file(name, ".json")
     try:
-        index = measures.load_index(models_dir(), DEFAULT_MODEL)
+        index = measures.load_index(models_dir() if place is None else place.parent, name)
     except NesassetError:  # a report is no reason to have a model
         return None
     return None if index is None else measures.to_json(measures.compare(score, index))
@@ -117,10 +120,12 @@ def originality_words(found: Mapping[str, Any] | None) -> str:
 def _model(model: Mapping[str, Any]) -> dict[str, Any]:
     """Return a model with its own words on its training, if it is installed here."""
     from nesasset.model import MAX_SIDECAR_BYTES, models_dir
+    from nesasset.model_names import model_file
 
     statement, songs = "not known: this model is not installed here", None
     try:
-        sidecar = json.loads(read_bytes(models_dir() / f"{model['name']}.json", MAX_SIDECAR_BYTES))
+        path = model_file(str(model["name"]), ".json") or models_dir() / f"{model['name']}.json"
+        sidecar = json.loads(read_bytes(path, MAX_SIDECAR_BYTES))
         if sidecar["model"]["sha256"] == model["sha256"]:
             statement, songs = str(sidecar["training"]["data"]), sidecar["training"].get("songs")
     except (NesassetError, ValueError, KeyError, TypeError):

@@ -104,7 +104,7 @@ class Studio:
         wanted = theme(order.theme)
         inputs = {
             "composer": _name(self.compose),
-            "model": _model_digest() if self.compose is None else "",
+            "model": _model_digest(self.order.controls.model) if self.compose is None else "",
             "theme": asdict(wanted),
             "seed": order.seed,
             "controls": order.controls.to_json(),
@@ -296,12 +296,20 @@ def _name(compose: Composer | None) -> str:
     return "" if compose is None else f"{getattr(compose, '__module__', '')}.{getattr(compose, '__qualname__', '')}"
 
 
-def _model_digest() -> str:
-    """Return the hash of the model's sidecar, which holds the hashes of the model's other files."""
+def _model_digest(name: str | None) -> str:
+    """Return the hash of a model's sidecar, which holds the hashes of the model's other files.
+
+    Raises:
+        ModelMismatchError: No such model is installed.
+    """
     from nesasset.formats.files import read_bytes
     from nesasset.model import DEFAULT_MODEL, MAX_SIDECAR_BYTES, models_dir
+    from nesasset.model_names import model_file, named_model
 
-    return keys.bytes_digest(read_bytes(models_dir() / f"{DEFAULT_MODEL}.json", MAX_SIDECAR_BYTES))
+    path = model_file(name or DEFAULT_MODEL, ".json")
+    if path is None and name is not None:
+        named_model(name)  # says what there is
+    return keys.bytes_digest(read_bytes(path or models_dir() / f"{DEFAULT_MODEL}.json", MAX_SIDECAR_BYTES))
 
 
 # Values as bytes, for the cache.

@@ -28,6 +28,7 @@ _WISHES: Final = (
     ("guidance", "--guidance", float, "X", "How strongly the theme is felt, 0 to 4; 1 by default. --guidance 2"),
     ("candidates", "--candidates", int, "N", "Compose so many, 1 to 64, and keep the best. --candidates 4"),
     ("temperature", "--temperature", float, "X", "How daring the choice of notes is, 0.1 to 2. --temperature 0.9"),
+    ("model", "--model", str, "NAME", "Another installed model than the default; nesasset models lists them. --model open"),
 )
 
 

@@ -23,6 +23,7 @@ _FRAME_S = 1 / 60
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the composition. --seed 7")
 @click.option("--best", is_flag=True, help="Compose as `nesasset compose` does, the same piece: begins seconds later.")
 @click.option("--evolve", is_flag=True, help="Go on with new sections of the theme instead of repeating one.")
+@click.option("--model", metavar="NAME", help="Another installed model than the default; nesasset models lists them. --model open")
 @click.option("--intensity", type=float, metavar="X", help="From 0 to 1; as written by default. --intensity 0.4")
 @click.option("--tempo", type=float, metavar="X", help="Factor on the tempo, 0.25 to 4. --tempo 1.2")
 @click.option("--midi-out", "port", metavar="PORT", help="Send the notes to a MIDI port, in time; list names them. --midi-out list")
@@ -36,6 +37,7 @@ def command(
     seed: int,
     best: bool,
     evolve: bool,
+    model: str | None,
     intensity: float | None,
     tempo: float | None,
     port: str | None,
@@ -51,7 +53,7 @@ def command(
 
     Example: nesasset play castle --seed 7
     """
-    from nesasset.compose.controls import check_seed
+    from nesasset.compose.controls import Controls, check_seed
     from nesasset.errors import ControlError
     from nesasset.play.jukebox import parse_script
     from nesasset.themes import theme as find_theme
@@ -66,10 +68,15 @@ def command(
         raise click.UsageError(f"--buffer must be between 20 and 1000 milliseconds, not {margin_ms:g}")
     keys = parse_script(script)
     check_seed(seed)
+    if model is not None:
+        from nesasset.model_names import named_model
+
+        Controls(model=model)
+        named_model(model)  # what is wrong is said now, not by the worker
     is_file = music.lower().endswith(".json")
     theme = "" if is_file else find_theme(music).name
 
-    with _music(headless, margin_ms) as player:
+    with _music(headless, margin_ms, model) as player:
         from nesasset.play.jukebox import Jukebox
 
         box = Jukebox(player, theme, seed, best)
@@ -94,11 +101,11 @@ def command(
 
 
 @contextmanager
-def _music(headless: float | None, margin_ms: float) -> Iterator[Music]:
+def _music(headless: float | None, margin_ms: float, model: str | None) -> Iterator[Music]:
     if headless is not None:
         from nesasset.testing import SilentMusic
 
-        with SilentMusic(compose=True) as silent:
+        with SilentMusic(compose=True, model=model) as silent:
             yield silent
         return
     from nesasset.errors import NesassetError
@@ -109,7 +116,7 @@ def _music(headless: float | None, margin_ms: float) -> Iterator[Music]:
         start_mixer()
     except RuntimeError as error:
         raise NesassetError(f"nothing can be heard: {error}; --headless works without") from error
-    with Music(margin_s=margin_ms / 1000, strict=True) as music:
+    with Music(margin_s=margin_ms / 1000, strict=True, model=model) as music:
         if isinstance(music.output, Silence):
             raise NesassetError("nothing can be heard: there is no sound card that pygame can use; --headless works without")
         yield music

@@ -41,7 +41,7 @@ def compose(theme: str, seed: int = 0, controls: Controls | None = None, model: 
         theme: Name of a theme; `nesasset themes` lists them.
         seed: Another seed, another piece; 0 to 2**63 - 1.
         controls: Wishes; None leaves everything to the theme.
-        model: A loaded model; None loads the default one.
+        model: A loaded model; None loads the one that the controls name, or the default one.
 
     Returns:
         A score that loops as a whole, or a jingle that ends, by theme. Its provenance names model, seed and controls.
@@ -83,12 +83,12 @@ def with_originality(score: Score, model: Model) -> Score:
 
 
 def _index(model: Model) -> Known | None:
-    """Return what is known of a model's training songs; the index lies in the models folder, like the idioms."""
-    from nesasset.model import models_dir
+    """Return what is known of a model's training songs; the index lies beside the model, like the idioms."""
+    from nesasset.model_names import model_file
     from nesasset.originality import INDEX, INDEX_SUFFIX, load_index
 
-    folder = models_dir()
-    return load_index(folder, model.name) if model.sidecar.get(INDEX) and (folder / f"{model.name}{INDEX_SUFFIX}").is_file() else None
+    path = model_file(model.name, INDEX_SUFFIX) if model.sidecar.get(INDEX) else None
+    return None if path is None else load_index(path.parent, model.name)
 
 
 def _is_new(draft: Draft, known: Known | None) -> bool:
@@ -146,14 +146,14 @@ class _Order:
         import nesasset
         from nesasset.compose.controls import check_seed
         from nesasset.compose.request import resolve
-        from nesasset.model import default_model
+        from nesasset.model_names import named_model
         from nesasset.themes import theme as find_theme
 
         wanted = find_theme(theme)
         controls = controls or Controls()
         check_seed(seed)
-        model = model or default_model()
-        told = [item for item in sorted(controls.to_json().items()) if item[0] not in ("candidates", "ornaments")]
+        model = model or named_model(controls.model)
+        told = [item for item in sorted(controls.to_json().items()) if item[0] not in ("candidates", "ornaments", "model")]
         provenance = {
             "generator": f"nesasset {nesasset.__version__}",
             "model": model.name,

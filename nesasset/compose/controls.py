@@ -24,6 +24,7 @@ CANDIDATES_RANGE: Final = (1, 64)
 TEMPERATURE_RANGE: Final = (0.1, 2.0)
 SEED_RANGE: Final = (0, 2**63 - 1)
 MAX_CHORDS: Final = 256
+MODEL_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 _FLATS: Final = {"DB": "C#", "EB": "D#", "FB": "E", "GB": "F#", "AB": "G#", "BB": "A#", "CB": "B", "E#": "F", "B#": "C"}
 _RANGE: Final = re.compile(r"([A-Ga-g][#b]?)(\d)\s*-\s*([A-Ga-g][#b]?)(\d)")
@@ -71,6 +72,8 @@ class Controls:
     """How daring the choice of notes is, 0.1 to 2."""
     ornaments: bool | None = None
     """Whether instruments get what drivers do: duty sequences, drum courses, vibrato, echo. None: they do."""
+    model: str | None = None
+    """Name of an installed model; None is the one that comes with nesasset."""
 
     def __post_init__(self) -> None:
         for name, limits in (("bars", BARS_RANGE), ("intro_bars", INTRO_RANGE), ("candidates", CANDIDATES_RANGE)):
@@ -90,6 +93,8 @@ class Controls:
                 raise ControlError(f"{name} must be {', '.join(known[:-1])} or {known[-1]}, not {value!r}")
         if self.ornaments not in (None, True, False):
             raise ControlError(f"ornaments must be true or false, not {self.ornaments!r}")
+        if self.model is not None and not (isinstance(self.model, str) and MODEL_NAME.fullmatch(self.model)):
+            raise ControlError(f"model must be the name of an installed model, 1 to 64 of a-z, 0-9, . - and _, not {self.model!r}; nesasset models lists them")
         if self.key is not None:
             object.__setattr__(self, "key", _sharp_key(self.key))
         if self.melody_range is not None:

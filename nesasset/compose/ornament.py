@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from nesasset.compose.request import generator
 from nesasset.errors import ModelMismatchError
 from nesasset.idioms import DELAYED_VIBRATO, free_rows, with_echo, with_vibrato
-from nesasset.model import models_dir
+from nesasset.model_names import model_file
 from nesasset.score import Instrument, Score
 from nesasset.units import MAX_VOLUME, NOISE_PERIODS
 from nesasset.vocabulary import ENVELOPE_FRAMES
@@ -105,8 +105,8 @@ def find_idioms(model: object, shapes: Mapping[str, NDArray[np.integer]]) -> Idi
     Raises:
         ModelMismatchError: The file is damaged.
     """
-    path = models_dir() / f"{model}.idioms.json"
-    if not path.is_file():
+    path = model_file(str(model), ".idioms.json")
+    if path is None:
         return None
     found = load_idioms(path)
     return found if found.shapes == shapes_hash(shapes) else None

@@ -66,7 +66,7 @@ def pieces(order: Mapping[str, Any]) -> Iterator[tuple[Score, bool]]:
 
     theme = find_theme(order["theme"])
     controls = Controls(**order.get("controls", {}))
-    model, seed = _model(order.get("model")), order.get("seed", 0)
+    model, seed = _model(order.get("model") or controls.model), order.get("seed", 0)
     if order.get("best"):
         yield compose(theme.name, seed, controls, model), True
         return
@@ -99,9 +99,9 @@ def _join(bars: list[Score]) -> Score:
 
 @lru_cache(maxsize=2)
 def _model(name: str | None) -> Model:
-    from nesasset.model import default_model, load_model
+    from nesasset.model_names import named_model
 
-    return default_model() if name is None else load_model(name)
+    return named_model(name)
 
 
 def _warm(order: Mapping[str, Any]) -> None:
