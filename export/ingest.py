@@ -35,6 +35,7 @@ import numpy as np
 
 from export import licences, readers, song_files
 from export.controls import control_edges, raw_controls
+from export.dress import dress
 from export.instruments import Library, learn_library
 from export.licences import Licence
 from export.prepare import training_notes, without_doubles, write_split
@@ -267,6 +268,8 @@ def ingest(
     limit_s: float = LIMIT_S,
     limit_mib: int = LIMIT_MIB,
     sources: Path | None = None,
+    dressed: tuple[str, ...] = (),
+    repeats: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Read a folder into a corpus; see the command. Return its summary.
 
@@ -315,7 +318,16 @@ def ingest(
         elif not row["reason"] and allow and not any(fnmatch.fnmatch(found.licence, pattern) for pattern in allow):
             row.update(status="dropped", reason=f"its licence, {found.licence}, is not among those allowed")
         rows.append(row)
-    return _collect(root, out, rows, [Path(job.out) for job in all_jobs], passed, ratio, jobs, like_shapes)
+    places = [Path(job.out) for job in all_jobs]
+    return _collect(root, out, rows, places, passed, ratio, jobs, like_shapes, dressed, repeats or {})
+
+
+def _repeat(text: str) -> tuple[str, int]:
+    """Return source and number of SOURCE=N."""
+    source, _, number = text.rpartition("=")
+    if not source or not number.isdecimal() or not 1 <= int(number) <= 100:
+        raise click.UsageError(f"--repeat must be SOURCE=N with N from 1 to 100, not {text!r}")
+    return source, int(number)
 
 
 def _licence(
@@ -340,6 +352,8 @@ def _collect(
     ratio: float,
     jobs: int,
     like: tuple[Library, dict[str, list[float]]] | None,
+    dressed: tuple[str, ...],
+    repeats: Mapping[str, int],
 ) -> dict[str, Any]:
     """Split, drop doubles and write the arrays."""
     songs: list[Song] = []
@@ -348,6 +362,8 @@ def _collect(
         if row["status"] == "kept":
             song = song_files.load(place.with_suffix(".npz"))
             song.split = split_of(song.name, ratio)
+            if any(fnmatch.fnmatch(row["source"], pattern) for pattern in dressed):
+                dress(song)
             songs.append(song)
     songs, doubles = without_doubles(songs)
     for name, why in doubles:
@@ -363,6 +379,7 @@ def _collect(
     for song in songs:
         by_name[song.name]["split"] = song.split
     train = [song for song in songs if song.split == "train"]
+    more = [song for song in train for _ in range(repeats.get(by_name[song.name]["source"], 1) - 1)]
     if like is None:
         click.echo("learning the instrument library …", err=True)
         library = learn_library(training_notes(train, ("P1", "P2")), training_notes(train, ("NO",)))
@@ -380,10 +397,12 @@ def _collect(
             }
             for source in sorted({row["source"] for row in rows})
         },
+        "dressed": list(dressed),
+        "repeats": dict(repeats),
     }
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as executor:
         for split in ("train", "valid"):
-            summary[split] = write_split(out / split, [song for song in songs if song.split == split], library, edges, executor)
+            summary[split] = write_split(out / split, [song for song in (*songs, *more) if song.split == split], library, edges, executor)
     write_report(out, rows)
     _write_text(out / "CARD.md", card(rows, summary, passed, f"Corpus of {root.resolve().name}"))
     _write_text(out / "corpus.json", json.dumps(summary, indent=1) + "\n")
@@ -402,19 +421,23 @@ def _collect(
 @click.option("--source", default=None, help="Name of all files' source; by default the first folder's.")
 @click.option("--allow", multiple=True, help="Keep files under this licence only; may be given again. --allow 'CC-BY*'")
 @click.option("--loops", type=click.Choice(["whole", "marked"]), default="whole", show_default=True, help="Whether a piece without loop marks loops as a whole.")
+@click.option("--dress", "dressed", multiple=True, help="Sources whose songs get instruments and drums by rule; patterns, may be given again. --dress '*-lieder-*'")
+@click.option("--repeat", "repeats", multiple=True, help="A source whose songs count so many times in training. --repeat freedoom=4")
 @click.option("--label", default=None, help="Theme label of all files; by default what the names say. --label boss_battle")
 @click.option("--limit-s", type=click.FloatRange(0.1), default=LIMIT_S, show_default=True, help="CPU seconds that a file may take.")
 @click.option("--limit-mib", type=click.IntRange(64), default=LIMIT_MIB, show_default=True, help="Memory that a file may take.")
 @click.option("-j", "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
 def main(
     folder: Path, out: Path, eval_ratio: float, like: Path | None, licence: str | None, author: str, url: str, source: str | None,
-    sources: Path | None, allow: tuple[str, ...], loops: str, label: str | None, limit_s: float, limit_mib: int, jobs: int,
+    sources: Path | None, allow: tuple[str, ...], loops: str, dressed: tuple[str, ...], repeats: tuple[str, ...], label: str | None, limit_s: float, limit_mib: int, jobs: int,
 ) -> None:  # fmt: skip
     """Turn a folder of music into a corpus to train on."""
     given = Licence(licence or licences.UNKNOWN, author, url, where="the command") if licence or author or url else None
+    counts = dict(_repeat(text) for text in repeats)
     summary = ingest(
         folder, out, ratio=eval_ratio, jobs=jobs, like=like, given=given, source=source, allow=allow, whole=loops == "whole",
         label=label, limit_s=limit_s, limit_mib=limit_mib, sources=sources,
+        dressed=dressed, repeats=counts,
     )  # fmt: skip
     click.echo(json.dumps({name: summary[name] for name in ("dropped", "sources", "train", "valid")}, indent=1))
     unknown = sorted(name for name, source in summary["sources"].items() if any(text.startswith(licences.UNKNOWN) for text in source["licences"]))

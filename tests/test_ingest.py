@@ -23,6 +23,7 @@ from pieces import jingle_score, loop_score
 
 from export import ingest as command
 from export import licences, readers, song_files
+from export.dress import dress
 from export.from_score import score_to_song
 from export.ingest import ingest
 from export.labels import label_of
@@ -284,6 +285,35 @@ def test_slow_and_deadly_files_are_told(tmp_path, monkeypatch) -> None:
             assert reason in json.loads(Path(job.out).with_suffix(".json").read_text())["reason"]
     finally:
         signal.signal(signal.SIGPROF, before)
+
+
+def test_songs_are_dressed_by_rule() -> None:
+    """Notes stay, instruments and drums come, the same ones each time; some songs stay without drums."""
+    silent = (REST,) * 256
+    drummed = 0
+    for index in range(20):
+        score = replace(loop_score(bars=16), voices={**loop_score(bars=16).voices, "NO": silent})
+        songs = [score_to_song(score, f"song {index}") for _ in range(2)]
+        before = songs[0].cells.copy()
+        for song in songs:
+            dress(song)
+        song = songs[0]
+        assert np.array_equal(song.cells[:, :3], before[:, :3])
+        assert np.array_equal(song.cells, songs[1].cells)
+        assert len(set(song.notes["P1"][:, 1].tolist())) == 1
+        onsets = song.cells[:, 3] >= ONSET_ID
+        drummed += onsets.any()
+        assert len(song.notes["NO"]) == len(song.envelopes["NO"]) == onsets.sum()
+    assert 5 < drummed < 20
+
+
+def test_sources_may_count_more(folder, tmp_path) -> None:
+    """--repeat writes the training songs of a source again, not those held out."""
+    once = ingest(folder, tmp_path / "a", ratio=0.2, jobs=1)
+    thrice = ingest(folder, tmp_path / "b", ratio=0.2, jobs=1, repeats={"tunes": 3}, dressed=("tunes",))
+    tunes = sum(row["split"] == "train" for row in records(tmp_path / "a").values() if row["source"] == "tunes")
+    assert thrice["train"]["songs"] == once["train"]["songs"] + 2 * tunes
+    assert thrice["valid"]["songs"] == once["valid"]["songs"]
 
 
 @pytest.mark.parametrize(
