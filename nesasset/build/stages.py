@@ -68,22 +68,44 @@ def take(order: Order, compose: Composer | None = None, play: Play | None = None
         UnknownThemeError: No theme has that name.
         CertificateError: None of the seeds gave a track that passes; the message says why the last one did not.
     """
-    compose = compose or compose_score
-    play = play or (lambda score: render(drive(score), order.sample_rate_hz))
-    last = ""
-    for attempt, seed in enumerate(seeds(order.seed)):
-        score = compose(theme(order.theme).name, seed, order.controls)
+    composer = compose or compose_score
+
+    def make(seed: int) -> Score:
+        score = composer(theme(order.theme).name, seed, order.controls)
         if order.title:
             score = replace(score, title=order.title)
+        return replace(score, provenance={**wishes_of(theme(order.theme).name, seed, order.controls), **score.provenance})
+
+    play = play or (lambda score: render(drive(score), order.sample_rate_hz))
+    return first_certified(make, order.seed, play, f"track {order.id}", f"a {order.theme}")
+
+
+def first_certified(make: Callable[[int], Score], seed: int, play: Play, label: str, what: str) -> Take:
+    """Make a score, play and certify it, with the next seed of the sequence as long as the certificate fails.
+
+    Args:
+        make: Makes a score from a seed.
+        seed: The first one.
+        play: Makes the sound of a score.
+        label: What error messages begin with.
+        what: What they call the score.
+
+    Returns:
+        The first take that passes, its score sealed.
+
+    Raises:
+        CertificateError: None of the seeds gave a score that passes; the message says why the last one did not.
+    """
+    last = ""
+    for attempt, used in enumerate(seeds(seed)):
+        score = make(used)
         audio = play(score)
         certificate = certify(score, audio)
         if certificate.passed:
-            told = wishes_of(theme(order.theme).name, seed, order.controls)
-            score = seal(replace(score, provenance={**told, **score.provenance}))
-            return Take(score, audio, certificate, seed, attempt)
+            return Take(seal(score), audio, certificate, used, attempt)
         last = "; ".join(f"{check.name}: {check.sentence}" for check in certificate.failures)
     raise CertificateError(
-        f"track {order.id}: none of {ATTEMPTS} seeds from {order.seed} gave a {order.theme} that passes its "
+        f"{label}: none of {ATTEMPTS} seeds from {seed} gave {what} that passes its "
         f"certificate (the last: {last}); choose another seed or other controls"
     )
 

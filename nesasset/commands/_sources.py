@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nesasset.score import Score
 
 TRACKERS: Final = (".ftm.txt", ".fms.txt")
+IMPORTED: Final = (".ftm.txt", ".mid", ".midi", ".mxl", ".musicxml")
 LOGS: Final = (".vgm", ".vgz", ".log")
 
 
@@ -42,6 +43,24 @@ def read_music(path: str, nesmdb: bool) -> Score | RegisterLog:
     from nesasset.formats import score_json
 
     return score_json.load(path)
+
+
+def read_score(path: str) -> Score:
+    """Read what can be composed with: a score, MIDI, MusicXML or FamiTracker's text; what was left out is told on standard error."""
+    suffix = suffix_of(path, (".json", *IMPORTED))
+    if suffix is None:
+        raise click.UsageError(f"the suffix of {path!r} must be one of .json, {', '.join(IMPORTED)}")
+    from nesasset.formats import famitracker, midi_import, musicxml, score_json
+
+    score: Score
+    if suffix == ".json":
+        score = score_json.load(path)
+        return score
+    reader = {".ftm.txt": famitracker, ".mxl": musicxml, ".musicxml": musicxml}.get(suffix, midi_import)
+    score, notes = reader.load(path)
+    for note in notes:
+        click.echo(f"note: {path}: {note}", err=True)
+    return score
 
 
 def title_of(music: Score | RegisterLog, path: str) -> str:

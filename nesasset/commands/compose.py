@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from nesasset.commands._candidates import COUNT_OPTION, check_output, save_candidates
 from nesasset.commands._shared import JSON_OPTION, busy, print_facts, print_json
+from nesasset.commands._sources import IMPORTED, read_score
+
+if TYPE_CHECKING:
+    from nesasset.compose.sources import Sources
+    from nesasset.score import Score
 
 # Options that go into Controls as they are: name of the field, option, type, what it is called, help.
 _WISHES: Final = (
@@ -39,19 +45,75 @@ def wish_options(command: Callable[..., object]) -> Callable[..., object]:
     return command
 
 
+def _split(text: str) -> tuple[str, str | None]:
+    """Return file and voices of FILE or FILE:VOICES; a colon with anything but voices behind it belongs to the file's name."""
+    from nesasset.compose.controls import voice_list
+    from nesasset.errors import ControlError
+
+    path, colon, voices = text.rpartition(":")
+    try:
+        return (path, voice_list(voices)) if colon else (text, None)
+    except ControlError:
+        if path.lower().endswith((".json", *IMPORTED)):  # what stands behind a whole name was meant as voices
+            raise
+        return text, None
+
+
+def _sources(keep: str | None, primer: str | None, pitches: str | None, mode: str | None, like: str | None) -> Sources:
+    """Read the music to compose with."""
+    from nesasset.compose.sources import Sources, pitches_to_score
+
+    if primer is not None and pitches is not None:
+        raise click.UsageError("--primer and --primer-pitches are two ways to say the same; leave one of them out")
+    if mode is not None and primer is None and pitches is None:
+        raise click.UsageError("--primer-mode needs a primer: --primer FILE or --primer-pitches LIST")
+    path, voices = (None, None) if keep is None else _split(keep)
+    begun = pitches_to_score(pitches) if pitches is not None else None if primer is None else read_score(primer)
+    return Sources(
+        keep=None if path is None else read_score(path),
+        keep_voices=voices,
+        primer=begun,
+        primer_mode=mode or "context",
+        like=None if like is None else read_score(like),
+    )
+
+
 @click.command("compose")
 @click.argument("theme")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same theme, seed and controls: same piece. --seed 7")
 @wish_options
 @click.option("--plain", is_flag=True, help="Leave out what drivers add: duty sequences, vibrato, echo. --plain")
+@click.option("--keep", metavar="FILE[:VOICES]", help="Music that stays note for note; the rest is composed around it. --keep tune.mid:P1")
+@click.option("--primer", metavar="FILE", help="Music that the piece goes on from. --primer start.json")
+@click.option("--primer-pitches", metavar="LIST", help="The same, written down: a beat each, - is a rest. --primer-pitches 67,64,60")
+@click.option("--primer-mode", metavar="MODE", help="context: only heard by the composer, or keep: the piece begins with it. --primer-mode keep")
+@click.option("--like", metavar="FILE", help="A score whose instruments, character and form are taken, no notes. --like cave.json")
+@COUNT_OPTION
 @click.option("-o", "output", required=True, metavar="FILE.json", help="Where the score goes; - is standard output. -o castle.json")
 @JSON_OPTION
-def command(theme: str, seed: int, plain: bool, output: str, as_json: bool, **wishes: Any) -> None:
+def command(
+    theme: str,
+    seed: int,
+    plain: bool,
+    keep: str | None,
+    primer: str | None,
+    primer_pitches: str | None,
+    primer_mode: str | None,
+    like: str | None,
+    count: int | None,
+    output: str,
+    as_json: bool,
+    **wishes: Any,
+) -> None:
     """Compose a piece for THEME and save its score.
 
-    A piece whose loop fails its certificate is composed anew with the next seed of its sequence, as in a build.
+    A piece whose loop fails its certificate is composed anew with the next seed of its sequence, as in a build. Music to compose with is a score (.json), MIDI, MusicXML or FamiTracker text; docs/hands.md says what is made of it.
 
     Example: nesasset compose castle --seed 7 --key D -o castle.json
+
+    Example: nesasset compose town --keep melody.mid:P1 -o town.json
+
+    Example: nesasset compose cave --primer-pitches 67,64,60 --primer-mode keep --count 6 -o cave.json
     """
     from nesasset.compose.controls import Controls, check_seed
     from nesasset.themes import theme as find_theme
@@ -59,18 +121,28 @@ def command(theme: str, seed: int, plain: bool, output: str, as_json: bool, **wi
     wanted = find_theme(theme)
     check_seed(seed)
     controls = Controls(**wishes, ornaments=False if plain else None)
-    if output == "-" and as_json:
-        raise click.UsageError("-o - prints the score on standard output, so --json cannot print there too")
-    if output != "-" and not output.lower().endswith(".json"):
-        raise click.UsageError(f"a score is saved as FILE.json, not {output!r}; nesasset render makes other formats")
+    check_output(output, as_json, count)
+    sources = _sources(keep, primer, primer_pitches, primer_mode, like)
 
     from nesasset.build import stages
     from nesasset.build.order import Order
     from nesasset.build.provenance import originality_words
     from nesasset.formats import score_json
 
+    def with_sources(theme: str, seed: int, controls: Controls) -> Score:
+        from nesasset.compose import compose
+
+        score: Score = compose(theme, seed, controls, sources=sources)
+        return score
+
+    def make(seed: int) -> stages.Take:
+        return stages.take(Order("piece", wanted.name, seed, controls), with_sources if sources else None)
+
+    if count is not None:
+        save_candidates(make, seed, count, output, wanted.name, as_json)
+        return
     with busy(f"composing {wanted.name}"):
-        made = stages.take(Order("piece", wanted.name, seed, controls))
+        made = make(seed)
     if output == "-":
         click.echo(score_json.dumps(made.score), nl=False)
         return

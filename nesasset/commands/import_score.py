@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from nesasset.commands._shared import JSON_OPTION, print_facts, print_json
-from nesasset.commands._sources import suffix_of
+from nesasset.commands._sources import IMPORTED, suffix_of
 
 if TYPE_CHECKING:
     from nesasset.score import Score
 
-FORMATS = (".ftm.txt", ".mid", ".midi", ".mxl", ".musicxml")
 
 
 @click.command("import")
@@ -34,7 +33,7 @@ def command(source: str, output: str | None, track: str | None, manifest_path: s
     """
     if (output is None) == (track is None):
         raise click.UsageError("say where the score goes: either -o FILE.json or --track ID")
-    allowed = FORMATS if track is None else (*FORMATS, ".json")
+    allowed = IMPORTED if track is None else (*IMPORTED, ".json")
     suffix = suffix_of(source, allowed)
     if suffix is None:
         raise click.UsageError(f"the suffix of {source!r} must be one of {', '.join(allowed)}")

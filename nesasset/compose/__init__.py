@@ -4,6 +4,7 @@ The same theme, seed and controls give the same score on one machine with one se
 bit of a float may flip a sampled symbol: save the score and build from it.
 
 Way of the data: theme and controls → Request → a Plan from the model's library → Drafts (rows) → the best one → Score.
+With music that is there (sources.py), or some of a score anew (vary.py): a Rewrite → Drafts → new cells in the old score.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from nesasset.compose.harmony import HarmonyModel
     from nesasset.compose.plan import Plan
     from nesasset.compose.request import Request
+    from nesasset.compose.sources import Sources
     from nesasset.compose.writer import Draft
     from nesasset.model import Model
     from nesasset.originality import Known
@@ -34,7 +36,13 @@ ATTEMPTS = 4  # plans that a seed may draw until one of their drafts is alive an
 MOST_KNOWN = 0.2  # of a voice's 16-grams: a draft of which more stand in training songs is not new
 
 
-def compose(theme: str, seed: int = 0, controls: Controls | None = None, model: Model | None = None) -> Score:
+def compose(
+    theme: str,
+    seed: int = 0,
+    controls: Controls | None = None,
+    model: Model | None = None,
+    sources: Sources | None = None,
+) -> Score:
     """Compose a piece.
 
     Args:
@@ -42,19 +50,24 @@ def compose(theme: str, seed: int = 0, controls: Controls | None = None, model: 
         seed: Another seed, another piece; 0 to 2**63 - 1.
         controls: Wishes; None leaves everything to the theme.
         model: A loaded model; None loads the one that the controls name, or the default one.
+        sources: Music to compose with: kept voices, a primer, a style; None for none.
 
     Returns:
-        A score that loops as a whole, or a jingle that ends, by theme. Its provenance names model, seed and controls.
+        A score that loops as a whole, or a jingle that ends, by theme. Its provenance names model, seed and controls, and the
+        sources.
 
     Raises:
         UnknownThemeError: No theme has that name.
-        ControlError: The seed is out of range.
+        ControlError: The seed is out of range, or the controls do not go with the sources.
+        MaterialError: A source is no score that can be composed with.
         ModelMismatchError: The model cannot be loaded.
     """
     from nesasset.compose.assemble import to_score
     from nesasset.compose.judge import is_lifeless
     from nesasset.compose.writer import write
 
+    if sources:
+        return _compose_with(sources, theme, seed, controls, model)
     order = _Order.of(theme, seed, controls, model)
     known = _index(order.model)
     for attempt in range(ATTEMPTS):
@@ -129,6 +142,38 @@ def compose_bars(
     plan, chance = order.draw(0)
     for done, drafts in write_bars(order.model, order.request, plan, [chance(0)]):
         yield bar_to_score(drafts[0], done - 1, order.request, order.shapes, order.provenance)
+
+
+def _compose_with(sources: Sources, theme: str, seed: int, controls: Controls | None, model: Model | None) -> Score:
+    """Compose a piece with music that is there."""
+    from dataclasses import replace
+
+    from nesasset.compose.judge import is_lifeless
+    from nesasset.compose.key import find_key, pitch_class_weights
+    from nesasset.compose.plan import plan_to_json
+    from nesasset.compose.request import generator
+    from nesasset.compose.rewrite import badness, carry_out, figures_of
+    from nesasset.compose.sources import prepare, told_by
+    from nesasset.units import NOTE_NAMES
+
+    asked = controls or Controls()
+    order = _Order.of(theme, seed, told_by(sources, asked), model)
+    told = sources.to_json()
+    words = (*order.words, *(f"{name} {sorted(part.items())}" for name, part in sorted(told.items())))
+    for attempt in range(ATTEMPTS):
+        work = prepare(sources, order.request, order.model, _harmony(order.model), generator(("plan", *words, attempt)))
+        chances = [generator(("rows", *words, attempt, number)) for number in range(order.request.candidates)]
+        made = carry_out(order.model, work, chances)
+        living = [pair for pair in made if not is_lifeless(pair[1].cells, pair[1].plan.bar_rows)]
+        if living:
+            made = living
+            break
+    ranked = [(figures_of(order.model, work, draft), score, draft) for score, draft in made]
+    figures, score, draft = min(ranked, key=lambda item: badness(item[0]))
+    tonic, mode, _ = find_key(pitch_class_weights(draft.cells))
+    own = {**plan_to_json(draft.plan), "key": f"{NOTE_NAMES[tonic]} {mode}", "controls": asked.to_json()}
+    provenance = {**score.provenance, **order.provenance, **own, "operation": "compose with", **told, **figures}
+    return with_originality(replace(score, provenance=provenance), order.model)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

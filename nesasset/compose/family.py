@@ -175,8 +175,8 @@ def _composed(score: Score, member: Member, seed: int, model: Model | None, word
     from nesasset.compose.given import Given
     from nesasset.compose.material import equipped, to_material
     from nesasset.compose.request import generator
-    from nesasset.compose.rewrite import Rewrite, carry_out
-    from nesasset.compose.vary import badness, figures_of, request_of
+    from nesasset.compose.rewrite import Rewrite, badness, carry_out, figures_of
+    from nesasset.compose.vary import request_of
     from nesasset.features import SLOT_VOICES
     from nesasset.model import default_model
     from nesasset.vocabulary import NEW, SILENT

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nesasset.articulation import articulate
-from nesasset.compose.assemble import Key, palette_instruments
+from nesasset.chords import transpose_chords
+from nesasset.compose.assemble import Key, palette_instruments, shift_for
 from nesasset.compose.given import Given
-from nesasset.compose.judge import line_bits
+from nesasset.compose.judge import line_bits, surprisal
 from nesasset.compose.material import TRIANGLE
 from nesasset.compose.ornament import find_idioms, ornament
 from nesasset.compose.plan import Plan
@@ -26,8 +27,8 @@ from nesasset.errors import MaterialError
 from nesasset.formats import score_json
 from nesasset.model import Model
 from nesasset.score import HOLD, MAX_INSTRUMENTS, REST, Cell, Note, Score
-from nesasset.units import MAX_VOLUME, VOICE_KINDS, VOICES
-from nesasset.vocabulary import HOLD_ID, ONSET_ID, REST_ID, id_to_pitch
+from nesasset.units import MAX_VOLUME, VOICE_KINDS, VOICES, in_range
+from nesasset.vocabulary import HOLD_ID, ONSET_ID, REST_ID, id_to_pitch, pitch_to_id
 
 PARTICLES: Final = 4  # drafts that compete where voices are given; see export/LOG.md
 _SLOTTED: Final = {"P1": 0, "P2": 1, "NO": 2}
@@ -50,6 +51,8 @@ class Rewrite:
     """Row of the writing that is the score's first."""
     players: Mapping[Key, tuple[int, int]]
     """Instrument of the score and note volume that play a palette's slot; what is missing gets an instrument of the palette's."""
+    tonic: int | None = None
+    """Pitch class to which what is written is moved, 0 for C; only where nothing is kept. None leaves it where it is."""
 
 
 def carry_out(
@@ -68,7 +71,21 @@ def carry_out(
     """
     beside = bool(((work.given.cells >= 0).any(axis=1) & (work.given.cells < 0).any(axis=1)).any())
     drafts = write(model, work.request, work.plan, generators, work.given, particles or (PARTICLES if beside else 1))
+    drafts = [_moved(draft, work.tonic) for draft in drafts]
     return [(_patched(model, work, draft), cut(draft, work)) for draft in drafts]
+
+
+def _moved(draft: Draft, tonic: int | None) -> Draft:
+    """Return a draft whose notes are in the key of a tonic, within their voices' ranges."""
+    rows = draft.plan.home * draft.plan.bar_rows
+    shift, _ = shift_for(draft.cells[rows:], tonic)
+    if not shift:
+        return draft
+    cells = draft.cells.copy()
+    for column, voice in enumerate(VOICES[:3]):
+        line = cells[:, column]
+        cells[:, column] = [pitch_to_id(in_range(id_to_pitch(cell) + shift, voice)) if cell >= ONSET_ID else cell for cell in line.tolist()]
+    return Draft(replace(draft.plan, chords=transpose_chords(draft.plan.chords, shift).astype(np.int64)), cells, draft.slots)
 
 
 def cut(draft: Draft, work: Rewrite) -> Draft:
@@ -202,3 +219,24 @@ def seams_of(model: Model, work: Rewrite, draft: Draft) -> dict[str, float] | No
     if after:
         figures["after"] = mean(after)
     return figures
+
+
+def figures_of(model: Model, work: Rewrite, draft: Draft) -> dict[str, Any]:
+    """Return the figures that a score's provenance has of how it hangs together: its loop's seam, and the seams of what is new."""
+    figures: dict[str, Any] = {}
+    plan, seams = draft.plan, seams_of(model, work, draft)
+    if work.score.loop is not None:
+        told, home = control_classes(plan, work.request), plan.home * plan.bar_rows
+        seam, interior = surprisal(model, draft.cells, draft.slots, plan.bar_rows, told, plan.pulse, plan.noise, home)
+        figures["surprisal"] = {"seam": round(seam, 3), "interior": round(interior, 3)}
+    if seams is not None:
+        figures["seams"] = seams
+    return figures
+
+
+def badness(figures: dict[str, Any]) -> float:
+    """Return how ill a piece hangs together, in bits a row: what its seams surprise more than its interior, and a share of that."""
+    whole, seams = figures.get("surprisal", {}), figures.get("seams", {})
+    worst = max((seams[name] - seams["interior"] for name in ("before", "after") if name in seams), default=-1.0)
+    worst = max(worst, whole.get("seam", 0.0) - whole.get("interior", 0.0), -1.0)
+    return float(worst + 0.25 * whole.get("interior", 0.0))

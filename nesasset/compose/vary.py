@@ -18,14 +18,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nesasset.compose import with_originality
 from nesasset.compose.controls import BARS_RANGE, TEMPO_RANGE_BPM, Controls, check_seed, voice_list
 from nesasset.compose.given import Given
-from nesasset.compose.judge import surprisal
 from nesasset.compose.material import Material, equipped, heard_rows, to_material
 from nesasset.compose.plan import Plan
 from nesasset.compose.request import Request, generator, resolve
-from nesasset.compose.rewrite import Rewrite, carry_out, parent_of, seams_of
-from nesasset.compose.writer import Draft, control_classes
+from nesasset.compose.rewrite import Rewrite, badness, carry_out, figures_of, parent_of
 from nesasset.errors import ControlError, out_of_range
 from nesasset.features import SLOT_VOICES
 from nesasset.model import Model, default_model
@@ -133,7 +132,7 @@ def vary(score: Score, seed: int = 0, variation: Variation | None = None, model:
     chances = [generator(("rows", *words, number)) for number in range(variation.candidates)]
     found = [(made, figures_of(model, work, draft)) for made, draft in carry_out(model, work, chances)]
     best, figures = min(found, key=lambda item: badness(item[1]))
-    return replace(best, provenance={**told, **figures})
+    return with_originality(replace(best, provenance={**told, **figures}), model)
 
 
 def request_of(material: Material, seed: int, model: Model) -> Request:
@@ -158,27 +157,6 @@ def request_of(material: Material, seed: int, model: Model) -> Request:
         noise_density=own["noise_density"],
         register=own["register"],
     )
-
-
-def figures_of(model: Model, work: Rewrite, draft: Draft) -> dict[str, Any]:
-    """Return the figures that a score's provenance has of how it hangs together: its loop's seam, and the seams of what is new."""
-    figures: dict[str, Any] = {}
-    plan, seams = draft.plan, seams_of(model, work, draft)
-    if work.score.loop is not None:
-        told, home = control_classes(plan, work.request), plan.home * plan.bar_rows
-        seam, interior = surprisal(model, draft.cells, draft.slots, plan.bar_rows, told, plan.pulse, plan.noise, home)
-        figures["surprisal"] = {"seam": round(seam, 3), "interior": round(interior, 3)}
-    if seams is not None:
-        figures["seams"] = seams
-    return figures
-
-
-def badness(figures: dict[str, Any]) -> float:
-    """Return how ill a piece hangs together, in bits a row: what its seams surprise more than its interior, and a share of that."""
-    whole, seams = figures.get("surprisal", {}), figures.get("seams", {})
-    worst = max((seams[name] - seams["interior"] for name in ("before", "after") if name in seams), default=-1.0)
-    worst = max(worst, whole.get("seam", 0.0) - whole.get("interior", 0.0), -1.0)
-    return float(worst + 0.25 * whole.get("interior", 0.0))
 
 
 def _allowed(score: Score, variation: Variation) -> NDArray[np.bool_]:
@@ -244,13 +222,15 @@ def _second_pass(plan: Plan, free: NDArray[np.bool_], depths: NDArray[np.int64])
     n = plan.n_bars
     lags, classes, shifts = np.full(n, n), np.full((n, 4), EXACT), np.zeros(n, dtype=np.int64)
     for bar in range(n):
-        own = plan.classes[bar]
-        repeats = plan.lags[bar] > 0 and np.isin(own[free[bar]], FIXED_CLASSES).all()
-        if free[bar].any() and (repeats or (depths[bar][free[bar]] == NEW).all()):
-            lags[bar], classes[bar], shifts[bar] = plan.lags[bar], own, plan.shifts[bar]
+        own, new = plan.classes[bar], free[bar]
+        copies = np.isin(own, (EXACT, SEQUENCE)) & (plan.lags[bar] > 0)
+        stale = copies & new & ~free[bar - int(plan.lags[bar])]  # what they repeat is kept, and so they would be
+        repeats = plan.lags[bar] > 0 and (np.isin(own, FIXED_CLASSES) & ~stale)[new].all()
+        if new.any() and (repeats or (depths[bar][new] == NEW).all()):
+            lags[bar], classes[bar], shifts[bar] = plan.lags[bar], np.where(stale, NEW, own), plan.shifts[bar]
         else:
-            classes[bar] = np.where(own == SILENT, SILENT, np.where(free[bar], depths[bar], EXACT))
-        classes[bar] = np.where(free[bar] & (own == SILENT), NEW, classes[bar])
+            classes[bar] = np.where(own == SILENT, SILENT, np.where(new, depths[bar], EXACT))
+        classes[bar] = np.where(new & (own == SILENT), NEW, classes[bar])
     return replace(
         plan,
         lags=np.concatenate([plan.lags, lags]),
