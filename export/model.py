@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from export.latent import Encoder, divergence
 from export.relations import RELATIONS, Related, Told
 from nesasset.chords import chord_quality, chord_root
 from nesasset.features import CHORD, COLUMN, FEATURES, N_IDS, NO_SLOT, OFFSETS, RECALL, SLOT_FEATURES, STRENGTH
@@ -60,6 +61,9 @@ class ModelConfig:
     dropout: float = 0.15
     context: int = 512
     """Rows the runtime keeps."""
+    latent: int = 0
+    """Numbers of the latent; 0 for none."""
+    encoder_width: int = 160
 
 
 class Palette(nn.Module):
@@ -241,6 +245,8 @@ class RowModel(nn.Module):
         self.told = Told(config.width)
         self.slots = nn.Linear(len(SLOT_FEATURES) * config.entry_width, config.width, bias=False)
         self.set = nn.Linear(2 * config.entry_width, config.width)
+        self.encoder = Encoder(config.latent, config.encoder_width) if config.latent else None
+        self.point = nn.Linear(config.latent, config.width, bias=False) if config.latent else None
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
@@ -278,14 +284,21 @@ class RowModel(nn.Module):
         return x + self.told(ids) + self.slots(torch.cat(parts, dim=-1)) + song.unsqueeze(1)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the bits of every cell (B, T, 4) and instrument (B, T, 3) of the rows, nothing for future rows.
+        """Return the bits of every cell (B, T, 4) and instrument (B, T, 3) of the rows, nothing for future rows, and nats (B,) of the latent.
 
         Args:
             batch: ids (B, N, n_features), slots (B, N, n_slot_features), positions (B, N), controls (B, n_controls), pulse and noise
-                (B, 16, 4), and for the last T of the N tokens: cells (B, T, 4), targets (B, T, 3) with -1 for none.
+                (B, 16, 4), and for the last T of the N tokens: cells (B, T, 4), targets (B, T, 3) with -1 for none, weight (B, T). With
+                told (B,), 0 or 1, the pieces where it is 1 are read by the encoder, and the latent is told.
         """
         ids, cells, targets = batch["ids"], batch["cells"], batch["targets"]
         song, pulse, noise = self.song_vector(batch["controls"], batch["pulse"], batch["noise"])
+        nats = torch.zeros(len(song), device=song.device)
+        if self.encoder is not None and "told" in batch:
+            mean, spread = self.encoder(ids[:, -cells.shape[1] :], cells, batch["weight"])
+            drawn = mean + spread * torch.randn_like(spread) if self.training else mean
+            song = song + self.point(drawn) * batch["told"].unsqueeze(-1)
+            nats = divergence(mean, spread) * batch["told"]
         x = self.drop(self.embed(ids, batch["slots"], song, pulse, noise))
         width = self.config.width // self.config.heads
         cos, sin = rotary_tables(batch["positions"], width)
@@ -321,7 +334,7 @@ class RowModel(nn.Module):
                 slot_bits[..., column] = torch.where(onset, bits / math.log(2), 0.0)
                 index = torch.where(onset, target, NO_SLOT).unsqueeze(-1).expand(-1, -1, entries.shape[-1])
                 state = state + head.spoken(torch.gather(entries, 1, index))
-        return {"cells": cell_bits, "slots": slot_bits}
+        return {"cells": cell_bits, "slots": slot_bits, "nats": nats}
 
 
 def _initialise(module: nn.Module) -> None:

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from export.latent import BEAT_ROWS
 from export.model import ROTARY_BASE, SLOT_COLUMN, VOICE_CELLS, RowModel
 from export.relations import RELATIONS, Related
 from nesasset.features import CHORD, COLUMN, N_IDS, NO_SLOT, RECALL, SLOT_FEATURES, STRENGTH
@@ -38,6 +39,7 @@ SONG_INPUTS = (
     "pulse",  # (B, 16, 4) int64, -1 unused
     "noise",  # (B, 16, 4) int64, -1 unused
 )
+LATENT_INPUT = "latent"  # (B, latent) float32, 0 for a piece that is told none: the song graph's fourth, of models that have one
 SONG_OUTPUTS = (
     "song",  # (B, width)
     "slot_vectors",  # (B, 12 * 17, width): what each slot feature adds for each instrument, or for none
@@ -86,10 +88,13 @@ class SongGraph(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, controls: Tensor, pulse: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-        """See SONG_INPUTS and SONG_OUTPUTS."""
+    def forward(self, controls: Tensor, pulse: Tensor, noise: Tensor, latent: Tensor | None = None) -> tuple[Tensor, ...]:
+        """See SONG_INPUTS, LATENT_INPUT and SONG_OUTPUTS."""
         net, head = self.net, self.net.head
         song, pulse_entries, noise_entries = net.song_vector(controls, pulse, noise)
+        if latent is not None:
+            assert net.point is not None
+            song = song + net.point(latent)
         parts = net.slots.weight.chunk(len(SLOT_FEATURES), dim=1)
         vectors = [(noise_entries if column % 3 == 2 else pulse_entries) @ part.T for column, part in enumerate(parts)]
         keys = [
@@ -382,9 +387,26 @@ def sample_cell(log_p: Tensor, event_push: Tensor, pitch_bias: Tensor, pitch_pus
     return torch.where(event == ONSET_ID, pitch + ONSET_ID, event)
 
 
+def song_inputs(net: RowModel) -> tuple[str, ...]:
+    """Return the song graph's input names."""
+    return (*SONG_INPUTS, LATENT_INPUT) if net.config.latent else SONG_INPUTS
+
+
+def encoder_example(batch: int = 2, beats: int = 3) -> dict[str, Tensor]:
+    """Return inputs of the encoder of the right shapes and types."""
+    rows = BEAT_ROWS * beats
+    return {
+        "ids": torch.zeros(batch, rows, len(COLUMN), dtype=torch.int64),
+        "cells": torch.zeros(batch, rows, 4, dtype=torch.int64),
+        "weight": torch.ones(batch, rows),
+    }
+
+
 def song_example(net: RowModel, batch: int = 2) -> dict[str, Tensor]:
     """Return inputs of the song graph of the right shapes and types."""
+    latent = {LATENT_INPUT: torch.zeros(batch, net.config.latent)} if net.config.latent else {}
     return {
+        **latent,
         "controls": torch.zeros(batch, len(net.control_offsets), dtype=torch.int64),
         "pulse": torch.zeros(batch, PALETTE_SLOTS, 4, dtype=torch.int64),
         "noise": torch.zeros(batch, PALETTE_SLOTS, 4, dtype=torch.int64),

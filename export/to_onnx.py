@@ -1,4 +1,4 @@
-"""Turn a checkpoint into the files the runtime loads: NAME.onnx (int8), NAME.json (sidecar), plans, SHA256SUMS.
+"""Turn a checkpoint into the files the runtime loads: graphs (rows in int8, song, latent), plans, sidecar, SHA256SUMS.
 
     python -m export.to_onnx --checkpoint runs/main/best.ckpt --corpus corpus --name nes-1 --out models
 
@@ -24,9 +24,20 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from export.instruments import Library
+from export.latent import BEAT_ROWS, ENCODER_INPUTS, ENCODER_OUTPUTS
 from export.model import ModelConfig, RowModel
 from export.plan_library import write_plan_library
-from export.step import INPUTS, SONG_INPUTS, SONG_OUTPUTS, RowGraph, SongGraph, names, row_example, song_example
+from export.step import (
+    INPUTS,
+    SONG_OUTPUTS,
+    RowGraph,
+    SongGraph,
+    encoder_example,
+    names,
+    row_example,
+    song_example,
+    song_inputs,
+)
 from export.train import TrainConfig, load_model
 from nesasset.features import FEATURES
 from nesasset.vocabulary import CONTROLS, LABELS, vocabulary_hash
@@ -36,8 +47,8 @@ IR_VERSION = 11
 FORMAT_VERSION = 1
 
 
-def export_fp32(net: RowModel, rows: Path, song: Path) -> None:
-    """Write the row graph and the song graph, batch, rows and past as free axes."""
+def export_fp32(net: RowModel, rows: Path, song: Path, latent: Path | None = None) -> None:
+    """Write the row graph, the song graph and the encoder of a network that has one, batch, rows and past as free axes."""
     net = net.eval()
     batch, count, past = torch.export.Dim("batch"), torch.export.Dim("rows"), torch.export.Dim("past")
     inputs, outputs = names(net.config.layers)
@@ -45,7 +56,12 @@ def export_fp32(net: RowModel, rows: Path, song: Path) -> None:
     axes.update({name: {0: batch} for name in SONG_OUTPUTS}, floors=None, length=None)
     pasts = tuple({0: batch, 2: past} for _ in range(2 * net.config.layers))
     _export(RowGraph(net), row_example(net), inputs, outputs, (*(axes[name] for name in INPUTS), pasts), rows)
-    _export(SongGraph(net), song_example(net), SONG_INPUTS, SONG_OUTPUTS, tuple({0: batch} for _ in SONG_INPUTS), song)
+    inputs = song_inputs(net)
+    _export(SongGraph(net), song_example(net), inputs, SONG_OUTPUTS, tuple({0: batch} for _ in inputs), song)
+    if net.encoder is not None and latent is not None:
+        rows_axis = BEAT_ROWS * torch.export.Dim("beats")
+        axes_of_rows = tuple({0: batch, 1: rows_axis} for _ in ENCODER_INPUTS)
+        _export(net.encoder, encoder_example(), ENCODER_INPUTS, ENCODER_OUTPUTS, axes_of_rows, latent)
 
 
 def _export(
@@ -180,7 +196,7 @@ def main(checkpoint: Path, corpus: Path, name: str, out: Path, keep_fp32: Path |
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         fp32 = keep_fp32 or Path(folder) / "fp32.onnx"
-        export_fp32(net, fp32, out / f"{name}.song.onnx")
+        export_fp32(net, fp32, out / f"{name}.song.onnx", out / f"{name}.latent.onnx")
         quantise(fp32, out / f"{name}.onnx")
     library = Library.load(corpus / "library.npz")
     write_plan_library(corpus, out / f"{name}.plans.npz")
@@ -215,6 +231,8 @@ def make_sidecar(
 ) -> dict[str, Any]:
     """Return the sidecar of the model files in a folder; their hashes are taken here."""
     rows, song = folder / f"{name}.onnx", folder / f"{name}.song.onnx"
+    encoder = folder / f"{name}.latent.onnx"
+    latent = {"latent": {"sha256": sha256(encoder), "numbers": config.latent, **describe(encoder)}} if config.latent else {}
     return {
         "format": "nesasset-model",
         "version": FORMAT_VERSION,
@@ -223,6 +241,7 @@ def make_sidecar(
         "model": {"sha256": sha256(rows), "bytes": rows.stat().st_size, **describe(rows)},
         "song": {"sha256": sha256(song), "bytes": song.stat().st_size, **describe(song)},
         "plans": {"sha256": sha256(folder / f"{name}.plans.npz")},
+        **latent,
         "context": config.context,
         "heads": config.heads,
         "head_width": config.width // config.heads,

@@ -21,6 +21,7 @@ import click
 import lightning as L
 import numpy as np
 import torch
+import torch.nn.functional as F
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
@@ -48,6 +49,12 @@ class TrainConfig:
     average: float = 0.999
     """Decay of the running average of the weights, from a tenth of the run on."""
     slot_weight: float = 0.7
+    told: float = 0.5
+    """Share of the crops that are told their latent, where the network has one."""
+    divergence_weight: float = 0.3
+    """Of the latent's nats, against those of the rows."""
+    free_nats: float = 8.0
+    """Of the latent of a crop, on average, which cost nothing."""
     long_from: float = 0.6
     """Share of the steps after which crops are twice as long and batches half as large."""
     check_every: int = 500
@@ -60,6 +67,12 @@ def load_config(path: Path) -> TrainConfig:
     """Read a TOML file with the tables [model], [crops] and [train]; unknown keys are errors."""
     raw = tomllib.loads(path.read_text(encoding="utf-8"))
     return TrainConfig(ModelConfig(**raw.get("model", {})), CropConfig(**raw.get("crops", {})), **raw.get("train", {}))
+
+
+def split_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return a run's settings as the tables of its TOML file."""
+    rest = dict(settings)
+    return {"model": rest.pop("model"), "crops": rest.pop("crops"), "train": rest}
 
 
 def build(config: ModelConfig) -> RowModel:
@@ -96,12 +109,20 @@ class Run(L.LightningModule):
         self.bits: dict[str, float] = {}
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
-        out = self.net(batch)
         weight = batch["weight"].unsqueeze(-1)
+        if self.config.model.latent:
+            batch["told"] = (torch.rand(len(weight), device=weight.device) < self.config.told).to(weight.dtype)
+        out = self.net(batch)
         rows = weight.sum()
         cells, slots = (out["cells"] * weight).sum() / rows, (out["slots"] * weight).sum() / rows
         self.log_dict({"train/cells": cells.detach(), "train/instruments": slots.detach()}, prog_bar=True)
-        return (cells + self.config.slot_weight * slots) * math.log(2) / 4
+        loss = (cells + self.config.slot_weight * slots) * math.log(2)
+        if self.config.model.latent:
+            told = batch["told"].sum()
+            nats = out["nats"].sum() / told.clamp(min=1)
+            self.log("train/latent_nats", nats.detach(), prog_bar=True)
+            loss = loss + self.config.divergence_weight * told * F.relu(nats - self.config.free_nats) / rows
+        return loss / 4
 
     def on_train_batch_end(self, *_: object) -> None:
         if self.global_step < self.config.steps * 0.1:
@@ -125,15 +146,14 @@ class Run(L.LightningModule):
         self.print(f"step {self.global_step}: valid {cells:.3f} cells + {slots:.3f} instruments = {cells + slots:.3f} bits a row")
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        settings = asdict(self.config)
         checkpoint["features"] = dict(FEATURES)
-        checkpoint["settings"] = {"model": settings.pop("model"), "crops": settings.pop("crops"), "train": settings}
+        checkpoint["settings"] = split_settings(asdict(self.config))
 
     def configure_optimizers(self) -> dict[str, object]:
         matrices = [p for p in self.net.parameters() if p.dim() >= 2]
         rest = [p for p in self.net.parameters() if p.dim() < 2]
         groups = [{"params": matrices, "weight_decay": self.config.decay}, {"params": rest, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=self.config.rate, betas=(0.9, 0.95), fused=True)
+        optimizer = torch.optim.AdamW(groups, lr=self.config.rate, betas=(0.9, 0.95), foreach=True)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, self.config))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -215,7 +235,7 @@ def main(corpus: Path, config: Path, out: Path, resume: bool, start: Path | None
     trainer = L.Trainer(
         accelerator="auto",
         devices=devices if devices == "auto" else int(devices),
-        precision="bf16-mixed" if torch.cuda.is_available() else "32-true",
+        precision="bf16-mixed" if has_bf16() else "32-true",
         max_steps=settings.steps,
         val_check_interval=settings.check_every,
         num_sanity_val_steps=0,
@@ -239,6 +259,14 @@ def main(corpus: Path, config: Path, out: Path, resume: bool, start: Path | None
         ckpt_path=str(out / "last.ckpt") if resume else None,
     )
     click.echo(f"best valid {float(best.best_model_score or math.nan):.3f} bits a row, {best.best_model_path}")
+
+
+def has_bf16() -> bool:
+    """Return whether this machine multiplies in bfloat16 faster than in single precision: GPUs of today, processors with AVX-512 BF16 or AMX."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # not in the oldest PyTorch that we take
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def hide_plan(corpus: Corpus) -> None:
@@ -266,9 +294,12 @@ def averaged_weights(saved: dict[str, Any]) -> dict[str, Tensor]:
 def begin_with(net: RowModel, weights: dict[str, Tensor]) -> None:
     """Put the weights of a network that knew less into one that knows more, so that both say the same.
 
-    New features stand behind the old ones in every table: what the old weights do not cover becomes zero.
+    New features stand behind the old ones in every table: what the old weights do not cover becomes zero. A new encoder keeps its
+    random start: nothing hears it yet, and of zeros it would learn nothing.
     """
     for name, tensor in net.state_dict().items():
+        if name.startswith("encoder.") and name not in weights:
+            continue
         old = weights.get(name, tensor[:0])
         if old.dim() != tensor.dim() or any(a > b for a, b in zip(old.shape, tensor.shape, strict=True)):
             raise click.UsageError(

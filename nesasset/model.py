@@ -1,8 +1,9 @@
 """The model file and its sidecar: found, checked, loaded, run. Holds no music and no sampling policy.
 
 A model is four files of one name: NAME.onnx (rows, int8), NAME.song.onnx (what holds for a whole piece), NAME.plans.npz
-(forms, palettes and controls of the training songs) and NAME.json, the sidecar with the hashes of the others. Loading
-refuses a file whose hash is not the sidecar's, and a vocabulary that is not ours. Only ONNX is loaded, never a pickle.
+(forms, palettes and controls of the training songs) and NAME.json, the sidecar with the hashes of the others; a fifth,
+NAME.latent.onnx, where the model knows pieces as points of a space. Loading refuses a file whose hash is not the sidecar's,
+and a vocabulary that is not ours. Only ONNX is loaded, never a pickle.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ VERSION: Final = 1
 DEFAULT_MODEL: Final = "nes-1"
 MAX_FILE_BYTES: Final = 200_000_000
 MAX_SIDECAR_BYTES: Final = 4_000_000
+BEAT_ROWS: Final = 4  # the encoder of the latent reads whole beats
 GROWTH: Final = 32  # rows by which a full cache grows
+FILES: Final = {"model": ".onnx", "song": ".song.onnx", "plans": ".plans.npz", "latent": ".latent.onnx"}  # the last is not in every model
 FORCE: Final = np.float32(1e12)  # beyond every log probability, also one that a filter has blocked
 
 
@@ -101,7 +104,9 @@ class Cache:
 class Model:
     """A loaded model. One instance may be used by one thread at a time."""
 
-    def __init__(self, name: str, sidecar: Mapping[str, Any], rows: bytes, song: bytes, plans: bytes) -> None:
+    def __init__(
+        self, name: str, sidecar: Mapping[str, Any], rows: bytes, song: bytes, plans: bytes, encoder: bytes | None = None
+    ) -> None:
         self.name = name
         self.sidecar = sidecar
         self.sha256 = str(sidecar["model"]["sha256"])
@@ -109,6 +114,9 @@ class Model:
         self._rows = _session(rows, f"{name}.onnx")
         self._song = _session(song, f"{name}.song.onnx")
         self._plans = plans
+        self._encoder_bytes = encoder
+        self.latent = int(sidecar["latent"]["numbers"]) if encoder is not None else 0
+        """Numbers of the latent; 0 for a model without."""
         self._song_names = [output.name for output in self._song.get_outputs()]
         self._outputs = [output.name for output in self._rows.get_outputs()]
         self._n_past = len(self._outputs) - 4
@@ -125,11 +133,49 @@ class Model:
                 f"{self.name}.plans.npz is damaged ({error}); install the package again"
             ) from error
 
-    def song(self, controls: NDArray[np.integer], pulse: NDArray[np.integer], noise: NDArray[np.integer]) -> Song:
-        """Read controls (B, n_controls) and palettes (B, 16, 4), -1 in unused slots."""
-        feeds = {"controls": controls, "pulse": pulse, "noise": noise}
-        out = self._song.run(self._song_names, {name: array.astype(np.int64) for name, array in feeds.items()})
+    @cached_property
+    def _encoder(self) -> ort.InferenceSession:
+        assert self._encoder_bytes is not None
+        return _session(self._encoder_bytes, f"{self.name}.latent.onnx")
+
+    def song(
+        self,
+        controls: NDArray[np.integer],
+        pulse: NDArray[np.integer],
+        noise: NDArray[np.integer],
+        latent: NDArray[np.floating] | None = None,
+    ) -> Song:
+        """Read controls (B, n_controls), palettes (B, 16, 4), -1 in unused slots, and points (B, latent) of a model that has them."""
+        feeds: dict[str, NDArray[Any]] = {
+            name: array.astype(np.int64) for name, array in (("controls", controls), ("pulse", pulse), ("noise", noise))
+        }
+        if self.latent:
+            told = np.zeros((len(controls), self.latent)) if latent is None else latent
+            feeds["latent"] = told.astype(np.float32)
+        out = self._song.run(self._song_names, feeds)
         return Song(dict(zip(self._song_names, out, strict=True)))
+
+    def encode(self, ids: NDArray[np.integer], cells: NDArray[np.integer]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the point of a piece: mean and standard deviation, (latent,) each.
+
+        Args:
+            ids: (n_rows, n_features) of the piece's rows, see features.history_features; only the past and the place in the bar are read.
+            cells: (n_rows, 4).
+
+        Raises:
+            ModelMismatchError: The model has no latent.
+        """
+        if not self.latent:
+            raise ModelMismatchError(f"the model {self.name} has no latent; take one that has, such as {DEFAULT_MODEL}")
+        room = -len(cells) % BEAT_ROWS
+        pad = ((0, room), (0, 0))
+        feeds = {
+            "ids": np.pad(ids, pad).astype(np.int64)[None],
+            "cells": np.pad(cells, pad).astype(np.int64)[None],
+            "weight": (np.arange(len(cells) + room) < len(cells)).astype(np.float32)[None],
+        }
+        mean, spread = self._encoder.run(["mean", "spread"], feeds)
+        return mean[0], spread[0]
 
     def cache(self, batch: int) -> Cache:
         """Return an empty cache for so many pieces."""
@@ -242,10 +288,12 @@ def load_model(name: str | Path | None = None) -> Model:
         raise ModelMismatchError(f"no model {text!r}: {sidecar_path.name} is not in {folder}{near}")
     sidecar = _read_sidecar(sidecar_path)
     parts = {}
-    for key, suffix in (("model", ".onnx"), ("song", ".song.onnx"), ("plans", ".plans.npz")):
+    for key, suffix in FILES.items():
+        if key == "latent" and key not in sidecar:
+            continue
         file = folder / f"{stem}{suffix}"
         parts[key] = _read_checked(file, sidecar[key]["sha256"], sidecar_path.name)
-    return Model(stem, sidecar, parts["model"], parts["song"], parts["plans"])
+    return Model(stem, sidecar, parts["model"], parts["song"], parts["plans"], parts.get("latent"))
 
 
 def default_model() -> Model:
@@ -275,8 +323,10 @@ def _read_sidecar(path: Path) -> dict[str, Any]:
         raise ModelMismatchError(
             f"{path.name} belongs to another vocabulary than this nesasset's; install the version that the model was made for"
         )
-    for key in ("model", "song", "plans"):
+    for key in FILES:
         part = sidecar.get(key)
+        if key == "latent" and part is None:
+            continue
         if not isinstance(part, dict) or not isinstance(part.get("sha256"), str):
             raise ModelMismatchError(f"{path.name} has no {key}.sha256; the sidecar must name the hash of each file")
     for key in ("context", "heads", "head_width"):

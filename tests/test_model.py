@@ -39,7 +39,7 @@ def test_whole_files_load(folder: Path) -> None:
     assert load_model(folder / "standin.onnx").name == "standin"
 
 
-@pytest.mark.parametrize("suffix", [".onnx", ".song.onnx", ".plans.npz"])
+@pytest.mark.parametrize("suffix", [".onnx", ".song.onnx", ".plans.npz", ".latent.onnx"])
 def test_changed_file_is_refused(folder: Path, suffix: str) -> None:
     """One changed byte in any file is noticed by its hash."""
     path = folder / f"standin{suffix}"

@@ -9,6 +9,7 @@ It composes nonsense quickly, by the same code as the real one, and holds nothin
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ from nesasset.vocabulary import (
 
 HERE = Path(__file__).parent
 NAME = "standin"
-CONFIG = ModelConfig(width=16, layers=1, heads=2, feed_forward=32, head_width=16, entry_width=4, context=96)
+CONFIG = ModelConfig(width=16, layers=1, heads=2, feed_forward=32, head_width=16, entry_width=4, context=96, latent=4, encoder_width=8)
 
 
 def plans(rng: np.random.Generator, songs: int = 48) -> dict[str, np.ndarray]:
@@ -90,16 +91,18 @@ def main() -> None:
     """Write the files."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    net = RowModel(CONFIG).eval()
-    for parameter in net.parameters():
+    plain = RowModel(replace(CONFIG, latent=0))
+    for parameter in plain.parameters():
         torch.nn.init.normal_(parameter, std=0.15)
+    net = RowModel(CONFIG).eval()
+    net.load_state_dict(plain.state_dict(), strict=False)
     with torch.no_grad():
         for cell in net.head.cell:  # as often hold, rest and onset as in music
             cell.bias[0] += 4.0
             cell.bias[1] += 1.0
     with tempfile.TemporaryDirectory() as folder:
         fp32 = Path(folder) / "fp32.onnx"
-        export_fp32(net, fp32, HERE / f"{NAME}.song.onnx")
+        export_fp32(net, fp32, HERE / f"{NAME}.song.onnx", HERE / f"{NAME}.latent.onnx")
         quantise(fp32, HERE / f"{NAME}.onnx")
     np.savez_compressed(HERE / f"{NAME}.plans.npz", **plans(rng))
     sidecar = make_sidecar(
