@@ -24,7 +24,6 @@ from nesasset.build.engines import Export
 from nesasset.build.lock import Files, Lock, Pinned
 from nesasset.build.plan import COMPOSE, KEEP, RETITLE, Plan, TrackPlan
 from nesasset.build.project import LOCK_NAME, Project, Target
-from nesasset.build.seal import wishes_of
 from nesasset.build.writer import Writer, alone, interrupts_ignored, sweep
 from nesasset.errors import CertificateError, FormatError, LockError, NesassetError, QualityError, ScoreError
 
@@ -149,26 +148,27 @@ class _Build:
         chosen = [track for track in self.todo.tracks.values() if not track.fresh and self.settings.only(track.order.id)]
         for folder in {target.folder for target in self.project.targets}:
             self.writer.prepare(folder)  # a folder that cannot be written is told before anything is composed
-        jobs = {track.order.id: self._job(track) for track in chosen}
         pinned = dict((self.todo.locked or Lock()).tracks)
-        failures: list[NesassetError] = []
+        failures: dict[str, NesassetError] = {}
         make = self.settings.make or studio.make
-        with self._executor(len(jobs)) as executor:
-            for track_id, outcome in self._made(jobs, make, executor):
-                if isinstance(outcome, NesassetError):
-                    failures.append(outcome)
-                    continue
-                pinned[track_id] = self._write_track(self.todo.tracks[track_id], outcome, pinned.get(track_id))
-                self.result.made[track_id] = outcome
-                around.keep_facts(self.settings.cache, self.project, outcome)
-                self.events.finished(outcome)
+        with self._executor(len(chosen)) as executor:
+            for generation in ([t for t in chosen if not t.order.member], [t for t in chosen if t.order.member]):  # parents first
+                jobs = {track.order.id: self._job(track) for track in generation if track.order.parent not in failures}
+                for track_id, outcome in self._made(jobs, make, executor):
+                    if isinstance(outcome, NesassetError):
+                        failures[track_id] = outcome
+                        continue
+                    pinned[track_id] = self._write_track(self.todo.tracks[track_id], outcome, pinned)
+                    self.result.made[track_id] = outcome
+                    around.keep_facts(self.settings.cache, self.project, outcome)
+                    self.events.finished(outcome)
         self._write_lock(pinned, self._write_around(pinned, make))
-        if self.settings.cache is not None and jobs:
+        if self.settings.cache is not None and chosen:
             self.settings.cache.prune(MAX_BYTES)
         if failures:
-            kinds = {type(failure) for failure in failures}
+            kinds = {type(failure) for failure in failures.values()}
             kind = kinds.pop() if len(kinds) == 1 else CertificateError
-            raise kind("\n".join(sorted(map(str, failures))))
+            raise kind("\n".join(sorted(map(str, failures.values()))))
 
     def _job(self, track: TrackPlan, exports: bool = True) -> Job:
         from nesasset.build.studio import Job
@@ -182,7 +182,15 @@ class _Build:
         stale = [target.options for target in self.project.targets if exports and target.engine.name in track.stale]
         cache = self.settings.cache if self.settings.share_cache else None
         told = str(self.settings.progress / track.order.id) if self.settings.progress is not None else ""
-        return Job(track.order, None if track.action == COMPOSE else text, tuple(stale), quality.loudness, quality.true_peak, quality.tolerance, cache, told)
+        composed = track.action == COMPOSE
+        parent = self._parent_score(track.order.parent) if track.order.member and composed else None
+        limits = (quality.loudness, quality.true_peak, quality.tolerance)
+        return Job(track.order, None if composed else text, tuple(stale), *limits, cache, told, parent)
+
+    def _parent_score(self, track_id: str) -> str | None:
+        """Return the score of a member's parent: just made, or kept; None where it has not been made yet."""
+        made = self.result.made.get(track_id)
+        return made.score if made is not None else self.todo.tracks[track_id].score
 
     def _executor(self, n_jobs: int) -> AbstractContextManager[Executor | None]:
         """Give where tracks are made; no more processes are started than there are tracks."""
@@ -213,11 +221,12 @@ class _Build:
 
     # Writing.
 
-    def _write_track(self, track: TrackPlan, made: Made, before: Pinned | None) -> Pinned:
+    def _write_track(self, track: TrackPlan, made: Made, pinned: Mapping[str, Pinned]) -> Pinned:
         """Write a track's score and files, and return what the lock says of it."""
         data = made.score.encode()
         digest = keys.bytes_digest(data)
         order = track.order
+        before = pinned.get(order.id)
         contents: dict[tuple[Path, str], bytes] = {}
         path = self.project.score_path(order.id)
         score = (path.parent, path.name)
@@ -230,17 +239,18 @@ class _Build:
                 contents |= {(target.folder, path): content for path, content in own.items()}
                 listed = {path: (keys.bytes_digest(content), len(content)) for path, content in own.items()}
                 exports[target.engine.name] = Files(plan.made_from(self.project, target, order, digest), listed)
-        wishes = wishes_of(order.theme, order.seed, order.controls)
+        wishes = order.wishes
         if self.settings.mode == FROZEN and before is not None:
             wishes = dict(before.wishes)
-        pinned = Pinned(wishes, order.title, digest, bool(made.facts["edited"]), int(made.facts["driver"]), str(made.facts["pcm_sha256"]), exports)
+        pcm, parent = str(made.facts["pcm_sha256"]), plan.parent_pcm(pinned[order.parent]) if order.parent in pinned else ""
+        now = Pinned(wishes, order.title, digest, bool(made.facts["edited"]), int(made.facts["driver"]), pcm, exports, parent)
         if self.settings.mode == LOCKED and before is not None:
-            self._refuse_other_files(order.id, before, pinned)
+            self._refuse_other_files(order.id, before, now)
         self.writer.commit(contents, durable={score})
         if before is not None:
             for name, files in exports.items():
                 self._remember(before.exports.get(name), files)
-        return pinned
+        return now
 
     def _engines(self, track_id: str) -> set[str]:
         return {target.engine.name for target in self.project.targets if target.wants(track_id)}

@@ -38,7 +38,7 @@ class Pinned:
     """One track."""
 
     wishes: Mapping[str, Any]
-    """theme, seed and controls as the manifest had them."""
+    """theme, seed and controls as the manifest had them, and of a family's member which it is."""
     title: str
     score_sha256: str
     edited: bool
@@ -47,6 +47,8 @@ class Pinned:
     pcm_sha256: str
     """Of the sound at the pack's rate."""
     exports: Mapping[str, Files] = field(default_factory=dict)
+    parent_pcm: str = ""
+    """Of a family's member: the beginning of its parent's pcm_sha256 when it was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ def loads(text: str) -> Lock:
 def _pinned(table: Any) -> Pinned:
     table = _table(table)
     wishes = {"theme": _typed(table["theme"], str), "seed": _typed(table["seed"], int), "controls": dict(_table(table.get("controls", {})))}
+    if "family" in table:
+        wishes["family"] = _typed(table["family"], str)
     return Pinned(
         wishes,
         _typed(table["title"], str),
@@ -104,6 +108,7 @@ def _pinned(table: Any) -> Pinned:
         _typed(table["driver"], int),
         _typed(table["pcm_sha256"], str),
         {str(name): _files(entry) for name, entry in _table(table.get("export", {})).items()},
+        _typed(table.get("parent_pcm", ""), str),
     )
 
 
@@ -137,7 +142,8 @@ def dumps(lock: Lock) -> str:
 
     tracks = {
         name: {
-            **{key: pinned.wishes[key] for key in ("theme", "seed")},
+            **{key: pinned.wishes[key] for key in ("theme", "seed", "family") if key in pinned.wishes},
+            **({"parent_pcm": pinned.parent_pcm} if pinned.parent_pcm else {}),
             "title": pinned.title,
             "driver": pinned.driver,
             "edited": pinned.edited,

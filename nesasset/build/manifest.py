@@ -28,9 +28,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
 from nesasset.build import faults
-from nesasset.build.project import DEFAULT_NAME, read
+from nesasset.build.project import DEFAULT_NAME, member_id, read
 from nesasset.compose import controls as ranges
 from nesasset.compose.controls import Controls, check_seed
+from nesasset.compose.members import MEMBERS, find_member
 from nesasset.compose.scales import SCALES
 from nesasset.errors import ControlError, ManifestError, UnknownThemeError
 from nesasset.themes import MODES, REGISTERS, THEMES, theme
@@ -79,6 +80,13 @@ def _theme_name(name: str) -> str:
         raise ValueError(str(error)) from error  # pydantic collects ValueErrors only
 
 
+def _member_name(name: str) -> str:
+    try:
+        return find_member(name).name
+    except ControlError as error:
+        raise ValueError(str(error)) from error
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -115,12 +123,16 @@ ThemeName = Annotated[str, AfterValidator(_theme_name), WithJsonSchema({"type": 
 Seed = Annotated[int, AfterValidator(check_seed), _number("integer", ranges.SEED_RANGE)]
 
 
+MemberName = Annotated[str, AfterValidator(_member_name), _choice(tuple(MEMBERS))]
+
+
 class Track(Wishes):
     """One [track.ID] table."""
 
     theme: ThemeName = Field(description="What the level is about; nesasset themes lists them.")
     seed: Seed = _about("Another seed, another piece.", 0)
     title: Annotated[str, Field(max_length=100)] = _about("For people and players; the id where empty.", "")
+    family: list[MemberName] = _about("Versions of it that are tracks of their own, ID-calm and so on, on the same bars and harmony.", [])
 
 
 class Pack(_Table):
@@ -192,7 +204,7 @@ EngineName = Annotated[str, AfterValidator(_engine_name)]
 
 
 class Manifest(_Table):
-    """A whole manifest. A family, several versions of one piece, will be a table of its own beside `track`."""
+    """A whole manifest."""
 
     schema_: Annotated[int, AfterValidator(_schema), WithJsonSchema({"const": SCHEMA})] = Field(alias="schema", description="Version of this form.")
     pack: Pack
@@ -223,10 +235,28 @@ class Manifest(_Table):
                 self.controls(track_id)
             except ControlError as error:
                 found.append((("track", track_id), str(error)))
-        found += self._export_faults() + _path_faults(self)
+        found += self._family_faults() + self._export_faults() + _path_faults(self)
         if found:
             raise FaultsError([(place, _at(place, reason)) for place, reason in found])
         return self
+
+    def _family_faults(self) -> list[tuple[faults.Place, str]]:
+        """Return the members whose tracks would not have an id of their own, or none that can be a file's name."""
+        found: list[tuple[faults.Place, str]] = []
+        for track_id, track in self.track.items():
+            for number, member in enumerate(track.family):
+                name = member_id(track_id, member)
+                if member in track.family[:number]:
+                    found.append((("track", track_id, "family"), f"{member} stands there twice; once is enough"))
+                elif name in self.track:
+                    found.append((("track", track_id, "family"), f"its {member} would be the track {name}, which there is already; change that one's id"))
+                elif not ID_PATTERN.fullmatch(name):
+                    found.append((("track", track_id, "family"), f"{name} would have {len(name)} letters, and a track's id has 64 at most; give the track a shorter one"))
+        return found
+
+    def ids(self) -> list[str]:
+        """Return the ids of all tracks, members of families too."""
+        return [name for track_id, track in self.track.items() for name in (track_id, *(member_id(track_id, member) for member in track.family))]
 
     def _export_faults(self) -> list[tuple[faults.Place, str]]:
         from nesasset.build.engines import engine
@@ -244,9 +274,9 @@ class Manifest(_Table):
                 found.append((("export", name, "format"), f"{target.title} takes {allowed}, not {export.format!r}"))
             if target.sprite and (export.stems or export.outro or export.fade or len(export.rates or ()) > 1):
                 found.append((("export", name), f"{target.title} gets one file with all tracks: stems, outro, fade and several rates are not for it"))
-            chosen = [track_id for track_id in self.track if any(fnmatchcase(track_id, pattern) for pattern in export.tracks)]
+            chosen = [track_id for track_id in self.ids() if any(fnmatchcase(track_id, pattern) for pattern in export.tracks)]
             if self.track and self.sources is None and not chosen:
-                found.append((("export", name, "tracks"), f"no track is named {' or '.join(export.tracks)}; there are {', '.join(list(self.track)[:8])}"))
+                found.append((("export", name, "tracks"), f"no track is named {' or '.join(export.tracks)}; there are {', '.join(self.ids()[:8])}"))
             stems: dict[str, str] = {}
             for track_id in chosen:
                 other = stems.setdefault(target.stem(track_id), track_id)

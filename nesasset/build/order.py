@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from nesasset.compose.controls import SEED_RANGE, Controls
 
@@ -28,6 +28,18 @@ class Order:
     """Name of the pack, the album in the players' words."""
     author: str = ""
     license: str = ""
+    parent: str = ""
+    """Id of the track of whose family this is a member; '' for a piece of its own."""
+    member: str = ""
+    """Which member it is, see compose/members.py; theme, seed and controls are the parent's then."""
+    family: tuple[str, ...] = ()
+    """Ids of the members of its own family."""
+
+    @property
+    def wishes(self) -> dict[str, Any]:
+        """What is asked of the composer, as JSON values that can be compared and shown."""
+        told = {"theme": self.theme, "seed": self.seed, "controls": self.controls.to_json()}
+        return {**told, "family": self.member} if self.member else told
 
 
 def seeds(seed: int, count: int = ATTEMPTS) -> Iterator[int]:

@@ -15,7 +15,7 @@ from nesasset.build.cache import Cache
 from nesasset.build.lock import Files, Lock, Pinned
 from nesasset.build.order import Order, seeds
 from nesasset.build.project import LOCK_NAME, Project, Target
-from nesasset.build.seal import asked_for, is_edited, wishes_of
+from nesasset.build.seal import asked_for, is_edited
 from nesasset.errors import FormatError, LockError, ScoreError
 from nesasset.formats import score_json
 from nesasset.formats.files import read_bytes
@@ -97,8 +97,9 @@ def make(project: Project, frozen: bool = False, recompose: Sequence[str] = (), 
     locked = lock.load(project.lock_path)
     known = locked or Lock()
     tracks: dict[str, TrackPlan] = {}
-    for track_id in project.orders:
-        plan = _score_plan(project, project.orders[track_id], known.tracks.get(track_id), frozen, track_id in recompose)
+    for track_id, order in project.orders.items():  # a parent comes before the members of its family
+        parent = (tracks[order.parent], known.tracks.get(order.parent)) if order.member else None
+        plan = _score_plan(project, order, known.tracks.get(track_id), frozen, track_id in recompose, parent)
         tracks[track_id] = replace(plan, stale=_stale(project, plan, known.tracks.get(track_id), cache))
     around = {}
     for target in project.targets:
@@ -111,7 +112,11 @@ def make(project: Project, frozen: bool = False, recompose: Sequence[str] = (), 
     return Plan(tracks, around, tuple(gone), locked)
 
 
-def _score_plan(project: Project, order: Order, pinned: Pinned | None, frozen: bool, anew: bool) -> TrackPlan:
+Parent = tuple[TrackPlan, Pinned | None]
+"""What is to be done about the parent of a member, and what the lock says of it."""
+
+
+def _score_plan(project: Project, order: Order, pinned: Pinned | None, frozen: bool, anew: bool, parent: Parent | None) -> TrackPlan:
     path = project.score_path(order.id)
     shown = path.relative_to(project.root).as_posix() if path.is_relative_to(project.root) else str(path)
     if not path.is_file():
@@ -135,8 +140,9 @@ def _score_plan(project: Project, order: Order, pinned: Pinned | None, frozen: b
             title = order.title if not order.title else title
     except (UnicodeDecodeError, FormatError, ScoreError) as error:
         raise FormatError(f"{shown}: {error}; restore it from version control, or build with --recompose {order.id}") from error
-    wanted = wishes_of(order.theme, order.seed, order.controls)
-    changes = tuple(_changes(had, wanted))
+    changes = tuple(_changes(had, order.wishes))
+    if parent is not None and not changes:
+        changes = _parent_changes(order, parent, pinned, digest, text)
     if frozen or edited:
         notes = (f"kept, somebody has worked on it; the manifest asks for {', '.join(changes)}",) if edited and changes and pinned is not None else ()
         return TrackPlan(order, KEEP, (), text, digest, edited, notes=notes)
@@ -145,6 +151,24 @@ def _score_plan(project: Project, order: Order, pinned: Pinned | None, frozen: b
     if title != order.title and order.title:
         return TrackPlan(order, RETITLE, (f"title {title!r} → {order.title!r}",), text, digest, False)
     return TrackPlan(order, KEEP, (), text, digest, False)
+
+
+def _parent_changes(order: Order, parent: Parent, pinned: Pinned | None, digest: str, text: str) -> tuple[str, ...]:
+    """Return why a member that is as it was asked for is to be made anew all the same: its parent is another one."""
+    plan, locked = parent
+    reason = f"its parent {order.parent} has changed"
+    if plan.action == COMPOSE:
+        return (f"its parent {order.parent} is composed anew",)
+    if pinned is not None and pinned.parent_pcm and digest == pinned.score_sha256 and locked is not None and plan.score_sha256 == locked.score_sha256:
+        return () if parent_pcm(locked) == pinned.parent_pcm else (reason,)
+    told = score_json.loads(text).provenance.get("parent")  # no lock, or another parent than the lock's
+    same = isinstance(told, Mapping) and told.get("sha256") == score_json.music_digest(score_json.loads(plan.score or ""))
+    return () if same else (reason,)
+
+
+def parent_pcm(pinned: Pinned) -> str:
+    """Return what a member's entry in the lock says of its parent's."""
+    return pinned.pcm_sha256[:16]
 
 
 def _changes(had: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
@@ -171,6 +195,11 @@ def _shown(value: Any) -> str:
 # Files.
 
 
+def _told(order: Order) -> dict[str, Any]:
+    """Return what the sidecar tells of an order beside its names."""
+    return {**order.wishes, **({"members": list(order.family)} if order.family else {}), **({"parent": order.parent} if order.member else {})}
+
+
 def made_from(project: Project, target: Target, order: Order, score_sha256: str) -> dict[str, Any]:
     """Return what a track's files in an export depend on, by name."""
     quality = project.quality
@@ -181,7 +210,7 @@ def made_from(project: Project, target: Target, order: Order, score_sha256: str)
         "engine": target.engine.version,
         "synth": SYNTH_VERSION,
         # What the sidecar tells of the wish; the score may be an edited one, which the wish did not make.
-        **({"wishes": keys.digest(wishes_of(order.theme, order.seed, order.controls))[:16]} if "track.json" in target.engine.extras else {}),
+        **({"wishes": keys.digest(_told(order))[:16]} if "track.json" in target.engine.extras else {}),
     }
 
 

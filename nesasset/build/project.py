@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
@@ -145,12 +145,27 @@ def load(path: Path, folder: str | None = None, cache: Cache | None = None) -> P
         if cache is not None and not values["maps"]:
             cache.put("manifest", key, json.dumps(values).encode())
     pack = Pack(**values["pack"])
-    orders = {
-        track_id: Order(track_id, entry["theme"], entry["seed"], Controls(**entry["controls"]), entry["title"], pack.rate, pack.name, pack.author, pack.license)
-        for track_id, entry in values["tracks"].items()
-    }
+    orders = {order.id: order for track_id, entry in values["tracks"].items() for order in _orders(track_id, entry, pack)}
     inputs = (root / path.name, *maps)
     return Project(root / path.name, pack, Quality(**values["quality"]), orders, _targets(values["exports"], pack.rate, root, folder), inputs)
+
+
+def member_id(track_id: str, member: str) -> str:
+    """Return the id of the track that is a member of another one's family."""
+    return f"{track_id}-{member}"
+
+
+def _orders(track_id: str, entry: Mapping[str, Any], pack: Pack) -> Iterator[Order]:
+    """Yield the order of a track, then those of its family."""
+    family = tuple(member_id(track_id, member) for member in entry["family"])
+    controls = Controls(**entry["controls"])
+    order = Order(
+        track_id, entry["theme"], entry["seed"], controls, entry["title"], pack.rate, pack.name, pack.author, pack.license, family=family
+    )
+    yield order
+    for member_track, member in zip(family, entry["family"], strict=True):
+        title = f"{order.title} ({member})" if order.title else ""
+        yield replace(order, id=member_track, title=title, parent=track_id, member=member, family=())
 
 
 def read(path: str) -> str:
@@ -177,7 +192,7 @@ def _judged(text: str, name: str, root: Path) -> tuple[dict[str, Any], list[Path
     manifest = manifests.loads(text, name)
     more, maps = sources.tracks(manifest, root)
     tracks = {
-        track_id: {"theme": track.theme, "seed": track.seed, "controls": manifest.controls_of(track).to_json(), "title": track.title}
+        track_id: {"theme": track.theme, "seed": track.seed, "controls": manifest.controls_of(track).to_json(), "title": track.title, "family": track.family}
         for track_id, track in {**manifest.track, **more}.items()
     }
     return {

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from nesasset.compose.controls import Controls
 from nesasset.formats.score_json import music_digest
 from nesasset.score import Score
 
@@ -28,10 +27,6 @@ def is_edited(score: Score) -> bool:
 
 
 def asked_for(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Return theme, seed and controls that a score says it was composed for."""
-    return {name: provenance.get(name) for name in ("theme", "seed", "controls")}
-
-
-def wishes_of(theme: str, seed: int, controls: Controls) -> dict[str, Any]:
-    """Return what a track asks of the composer, as JSON values that can be compared and shown."""
-    return {"theme": theme, "seed": seed, "controls": controls.to_json()}
+    """Return theme, seed and controls that a score says it was composed for, and of a member which it is; see Order.wishes."""
+    told = {name: provenance.get(name) for name in ("theme", "seed", "controls")}
+    return {**told, "family": provenance["family"]} if "family" in provenance else told

@@ -56,6 +56,7 @@ def tracks(manifest: Manifest, root: Path) -> tuple[dict[str, Track], list[Path]
         return {}, []
     paths = _maps(sources, root)
     found: dict[str, Track] = {}
+    members = set(manifest.ids()) - set(manifest.track)
     origins: dict[str, str] = {}
     faults: list[str] = []
     read: list[Path] = []
@@ -66,6 +67,8 @@ def tracks(manifest: Manifest, root: Path) -> tuple[dict[str, Track], list[Path]
                 track_id = _id(level)
                 if track_id in origins:
                     raise ManifestError(f"{level.origin}: its track {track_id!r} is that of {origins[track_id]} too; give one of them another music_id")
+                if track_id in members:
+                    raise ManifestError(f"{level.origin}: its track {track_id!r} is a member of a family in the manifest too; give the level another music_id")
                 origins[track_id] = level.origin
                 if track_id not in manifest.track:
                     found[track_id] = _track(level, sources, manifest)

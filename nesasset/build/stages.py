@@ -15,7 +15,7 @@ from typing import Any, Final
 import nesasset
 from nesasset.audio import Audio
 from nesasset.build.order import ATTEMPTS, Order, seeds
-from nesasset.build.seal import seal, wishes_of
+from nesasset.build.seal import seal
 from nesasset.certificate import Certificate, certify
 from nesasset.compose.controls import Controls
 from nesasset.driver import drive
@@ -53,13 +53,22 @@ def compose_score(theme_name: str, seed: int, controls: Controls) -> Score:
     return score
 
 
-def take(order: Order, compose: Composer | None = None, play: Play | None = None) -> Take:
+def member_score(parent: Score, member: str, seed: int) -> Score:
+    """Return a member of a score's family. See `nesasset.compose.family`."""
+    from nesasset.compose.family import make
+    from nesasset.compose.members import find_member
+
+    return make(parent, find_member(member), seed)
+
+
+def take(order: Order, compose: Composer | None = None, play: Play | None = None, parent: Score | None = None) -> Take:
     """Compose, play and certify, with the next seed of the sequence as long as the certificate fails.
 
     Args:
         order: What is wanted.
         compose: Makes a score from theme, seed and controls; None is the model.
         play: Makes the sound of a score at the order's rate; None drives and renders it.
+        parent: Of a family's member: the score that it is a version of.
 
     Returns:
         The first take that passes, its score sealed.
@@ -71,10 +80,11 @@ def take(order: Order, compose: Composer | None = None, play: Play | None = None
     composer = compose or compose_score
 
     def make(seed: int) -> Score:
-        score = composer(theme(order.theme).name, seed, order.controls)
+        score = composer(theme(order.theme).name, seed, order.controls) if parent is None else member_score(parent, order.member, seed)
         if order.title:
             score = replace(score, title=order.title)
-        return replace(score, provenance={**wishes_of(theme(order.theme).name, seed, order.controls), **score.provenance})
+        told = {**replace(order, seed=seed).wishes, "theme": theme(order.theme).name}
+        return replace(score, provenance={**told, **score.provenance})
 
     play = play or (lambda score: render(drive(score), order.sample_rate_hz))
     return first_certified(make, order.seed, play, f"track {order.id}", f"a {order.theme}")
@@ -177,6 +187,8 @@ def facts_of(order: Order, score: Score, audio: Audio, certificate: Certificate,
         "license": order.license,
         "author": order.author,
         "ai": {"pre_generated": bool(provenance.get("model"))},
+        **({"family": {"of": order.parent, "member": order.member}} if order.member else {}),
+        **({"family": {"members": list(order.family)}} if order.family else {}),
         **timing(score, audio),
         "certificate": certificate.to_json(),
         "surprisal": provenance.get("surprisal"),

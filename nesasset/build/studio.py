@@ -58,6 +58,8 @@ class Job:
     """None where the worker shares no disk with us."""
     progress: str = ""
     """A file into which the worker writes the stage that it is in; '' where nobody looks."""
+    parent: str | None = None
+    """The JSON of the parent's score, of a member that is to be composed; None: compose that, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +91,23 @@ class Studio:
     _sounds: dict[tuple[Any, ...], Audio] = field(default_factory=dict)
     _digests: list[tuple[Score, str]] = field(default_factory=list)
 
-    def composed(self) -> Score:
+    def composed(self, parent: str | None = None) -> Score:
         """Return the score that the composer gives for the order, sealed and with its title.
+
+        Args:
+            parent: Of a family's member: its parent's score as JSON; None composes that first.
 
         Raises:
             CertificateError: No seed of the order's sequence gave a track that passes.
         """
-        order = replace(self.order, title="")
+        order, source = replace(self.order, title=""), None
+        if order.member:
+            first = replace(order, id=order.parent, member="", parent="")
+            source = score_json.loads(parent) if parent is not None else Studio(first, self.cache, self.compose).composed()
+            source = replace(source, title="")
 
         def make() -> bytes:
-            made = stages.take(order, self.compose, lambda score: self.sound(score, order.sample_rate_hz))
+            made = stages.take(order, self.compose, lambda score: self.sound(score, order.sample_rate_hz), source)
             return score_json.dumps(made.score).encode()
 
         wanted = theme(order.theme)
@@ -109,6 +118,7 @@ class Studio:
             "seed": order.seed,
             "controls": order.controls.to_json(),
             "rate": order.sample_rate_hz,
+            **({"member": order.member, "parent": keys.bytes_digest(score_json.dumps(source).encode())} if source is not None else {}),
         }
         score = score_json.loads(self._stage("compose", inputs, make).decode())
         return replace(score, title=self.order.title or score.title)
@@ -251,7 +261,7 @@ def make(job: Job, compose: Composer | None = None) -> Made:
         FormatError, ScoreError: The kept score cannot be read.
     """
     studio = Studio(job.order, job.cache, compose, job.progress)
-    score = studio.composed() if job.score is None else score_json.loads(job.score)
+    score = studio.composed(job.parent) if job.score is None else score_json.loads(job.score)
     facts, gain_db = studio.facts(score, job)
     files: dict[str, dict[str, bytes]] = {}
     roles: dict[str, dict[str, str]] = {}

@@ -24,11 +24,11 @@ def command(path: str, folder: str, members: str | None, seed: int, plot: str | 
 
     Example: nesasset family scores/castle.json -o scores --members calm,boss
     """
-    from nesasset.build.seal import seal
     from nesasset.certificate import certify
     from nesasset.compose import family
     from nesasset.compose.controls import check_seed
     from nesasset.compose.kinship import bars_in_harmony, difference, harmony_agreement
+    from nesasset.compose.members import MEMBERS, find_member
     from nesasset.driver import drive
     from nesasset.errors import CertificateError, ControlError
     from nesasset.formats import score_json, stack
@@ -36,17 +36,17 @@ def command(path: str, folder: str, members: str | None, seed: int, plot: str | 
     from nesasset.render import render
 
     check_seed(seed)
-    names = list(dict.fromkeys(word.strip() for word in members.split(","))) if members is not None else list(family.MEMBERS)
+    names = list(dict.fromkeys(word.strip() for word in members.split(","))) if members is not None else list(MEMBERS)
     if not names or "" in names:
         raise ControlError(f"--members must be names as in calm,boss, not {members!r}")
-    wanted = [family.find_member(name) for name in names]
+    wanted = [find_member(name) for name in names]
     if plot is not None and not plot.lower().endswith(".png"):
         raise click.UsageError(f"the picture is a PNG, so its name ends in .png, not {plot!r}")
     score = score_json.load(path)
     made, rows, facts = {}, [], []
     with progress_bar(len(wanted), "making the family") as done:
         for member in wanted:
-            version = seal(family.make(score, member, seed))
+            version = family.make(score, member, seed)
             certificate = certify(version, render(drive(version)))
             if not certificate.passed:
                 reasons = "; ".join(f"{check.name}: {check.sentence}" for check in certificate.failures)

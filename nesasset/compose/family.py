@@ -8,13 +8,13 @@ kept: drums that press, a second voice of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from nesasset.compose import recast
-from nesasset.errors import ControlError, did_you_mean
+from nesasset.compose.members import MEMBERS, Member, find_member
 from nesasset.idioms import with_vibrato
 from nesasset.model import Model
 from nesasset.score import Instrument, Score, Vibrato
@@ -33,21 +33,6 @@ _BELL: Final = Instrument("pulse", (11, 10, 8, 7, 6, 5, 4, 4, 3, 3, 2, 2, 1, 1, 
 _ALARM: Final = Instrument("pulse", (11, 11, 9, 5, 0), duty=0, name="alarm")
 _HEART: Final = Instrument("noise", (9, 6, 3, 1, 0), period=14, name="heart")
 _HUSH: Final = Instrument("noise", (3, 2, 1, 0), period=3, name="hush")
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One version that a piece can have."""
-
-    name: str
-    sentence: str
-    """When it is for, and what is done."""
-    tempo: float
-    """Factor on the piece's own."""
-    recast: Callable[[Score], Score]
-    """What is done by rule."""
-    composed: tuple[str, ...] = ()
-    """Voices that the model composes anew around the others, after the rules."""
 
 
 def _calm(score: Score) -> Score:
@@ -98,17 +83,14 @@ def _low_health(score: Score) -> Score:
     return recast.beaten(score, _HEART, [row for row in range(score.bar_rows) if row % (2 * beat) in (0, half)])
 
 
-MEMBERS: Final = {
-    member.name: member
-    for member in (
-        Member("calm", "when nothing threatens: slower, softer and rounder, no drums, fewer notes below", 0.9, _calm),
-        Member("danger", "when something is near: faster, the bass drives, the model writes pressing drums", 1.12, _danger, ("NO",)),
-        Member("boss", "the fight: fast and sharp, a leaping bass, second voice and drums written anew by the model", 1.25, _boss, ("P2", "NO")),
-        Member("fast", "time runs out: note for note the same, a third faster", 4 / 3, _fast),
-        Member("night", "the same place at night: slow, an octave lower, bells for the second voice, a hush for the drums", 0.85, _night),
-        Member("underwater", "below the surface: swaying, a harp over the chords, hardly a bass, no drums", 0.95, _underwater),
-        Member("low-health", "on the last heart: an alarm on the chord, a heartbeat for the drums", 1.06, _low_health),
-    )
+_RECASTS: Final[dict[str, Callable[[Score], Score]]] = {
+    "calm": _calm,
+    "danger": _danger,
+    "boss": _boss,
+    "fast": _fast,
+    "night": _night,
+    "underwater": _underwater,
+    "low-health": _low_health,
 }
 
 
@@ -117,7 +99,7 @@ def family(score: Score, members: Iterable[str] = tuple(MEMBERS), seed: int = 0,
 
     Args:
         score: Any score: the parent, which is not among them.
-        members: Names of MEMBERS.
+        members: Names of members.MEMBERS.
         seed: Of what the model composes.
         model: A loaded model; None loads the default one where a member needs it.
 
@@ -131,17 +113,6 @@ def family(score: Score, members: Iterable[str] = tuple(MEMBERS), seed: int = 0,
     """
     wanted = [find_member(name) for name in members]
     return {member.name: make(score, member, seed, model) for member in wanted}
-
-
-def find_member(name: str) -> Member:
-    """Return a member by its name.
-
-    Raises:
-        ControlError: There is none of that name.
-    """
-    if name not in MEMBERS:
-        raise ControlError(f"a family has no member {name!r}{did_you_mean(str(name), MEMBERS)} it has {', '.join(MEMBERS)}".replace("' it", "'; it"))
-    return MEMBERS[name]
 
 
 def make(score: Score, member: Member, seed: int = 0, model: Model | None = None) -> Score:
@@ -159,7 +130,7 @@ def make(score: Score, member: Member, seed: int = 0, model: Model | None = None
         "parent": parent,
     }
     told |= {name: score.provenance[name] for name in ("model", "model_sha256", "key", "originality") if name in score.provenance}
-    made = recast.with_tempo(member.recast(score), member.tempo)
+    made = recast.with_tempo(_RECASTS[member.name](score), member.tempo)
     title = f"{score.title} ({member.name})" if score.title else ""
     made = replace(made, title=title, provenance=told)
     if member.composed:

@@ -7,6 +7,7 @@ an .import file, the uid above all: an existing file keeps everything but the ke
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from fractions import Fraction
@@ -81,17 +82,18 @@ def merged(path: Path, text: str) -> str:
 
 
 def _script(export: Export) -> str:
+    told, families, change = _family_parts(export)
     rows = ",\n".join(f'\t"{piece.stem}": preload("{piece.files["whole"]}")' for piece in export.pieces)
     return f"""# Music of {_plain(export.pack["name"])}, written by nesasset build. Add it as an autoload named Music, then:
 #     Music.play("{export.pieces[0].stem}")
-#     $Player.stream = Music.interactive(["{export.pieces[0].stem}"])
+#     $Player.stream = Music.interactive(["{export.pieces[0].stem}"]){told}
 extends Node
 
 const TRACKS := {{
 {rows},
 }}
 
-var _player := AudioStreamPlayer.new()
+{families}var _player := AudioStreamPlayer.new()
 
 
 func _ready() -> void:
@@ -124,6 +126,43 @@ func interactive(tracks: Array[String]) -> AudioStreamInteractive:
 		AudioStreamInteractive.TRANSITION_FROM_TIME_NEXT_BAR, AudioStreamInteractive.TRANSITION_TO_TIME_START,
 		AudioStreamInteractive.FADE_CROSS, 0.5)
 	return stream
+{change}"""
+
+
+def _family_parts(export: Export) -> tuple[str, str, str]:
+    """Return what the script says of families: a line of its head, a table, and functions; nothing where there is none."""
+    stems = {piece.id: piece.stem for piece in export.pieces}
+    told = {piece.stem: [stems[member] for member in piece.facts.get("family", {}).get("members", ()) if member in stems] for piece in export.pieces}
+    families = {stem: members for stem, members in told.items() if members}
+    if not families:
+        return "", "", ""
+    stem, members = next(iter(families.items()))
+    lines = [f'\t"{name}": [{", ".join(json.dumps(other) for other in (name, *others))}]' for name, others in families.items()]
+    lengths = [f'\t"{piece.stem}": {seconds(piece.samples, piece.rate)}' for piece in export.pieces if piece.stem in {name for pair in families.items() for name in (pair[0], *pair[1])}]
+    table = "# Versions of one piece on one grid of bars, and the seconds of each: bar 5 of one is bar 5 of all.\nconst FAMILIES := {\n" + ",\n".join(lines) + ",\n}\n"
+    table += "const SECONDS := {\n" + ",\n".join(lengths) + ",\n}\n\n"
+    return f'\n#     Music.change("{members[0]}")  # to the same place in a version of what plays\n#     $Player.stream = Music.family("{stem}")', table, _CHANGE
+
+
+_CHANGE: Final = """
+
+# Goes over to another version of the track that plays, at the same bar and beat, whatever the tempos; else plays it.
+func change(track: String) -> void:
+	var now: Variant = TRACKS.find_key(_player.stream)
+	var at := 0.0
+	for members: Array in FAMILIES.values():
+		if _player.playing and now in members and track in members and now != track:
+			at = _player.get_playback_position() * SECONDS[track] / SECONDS[now]
+	if now != track or not _player.playing:
+		_player.stream = TRACKS[track]
+		_player.play(at)
+
+
+# Builds a stream of all versions of a track, which changes at the next bar to the beginning of another.
+func family(track: String) -> AudioStreamInteractive:
+	var members: Array[String] = []
+	members.assign(FAMILIES[track])
+	return interactive(members)
 """
 
 

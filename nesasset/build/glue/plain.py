@@ -29,6 +29,7 @@ def files(export: Export) -> Texts:
         "tracks": [
             {
                 **{name: piece.facts[name] for name in _KEPT},
+                **({"family": piece.facts["family"]} if "family" in piece.facts else {}),
                 "certificate": piece.facts["certificate"]["passed"],
                 "sidecar": piece.files["track.json"],
             }
