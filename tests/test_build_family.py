@@ -14,7 +14,10 @@ import pytest
 from nesasset.build import builder, lock, manifest, plan, project, studio
 from nesasset.build.builder import Settings
 from nesasset.build.cache import Cache
+from nesasset.build.seal import is_edited, seal
+from nesasset.compose.family import make
 from nesasset.compose.kinship import same_grid
+from nesasset.compose.members import find_member
 from nesasset.errors import CertificateError, ManifestError
 from nesasset.formats import score_json
 
@@ -163,6 +166,16 @@ def test_an_edited_member_is_kept(fresh: Path) -> None:
     game(fresh, MANIFEST.replace("seed = 3", "seed = 8"))
     build(fresh)
     assert path.read_bytes() == kept
+
+
+def test_what_was_made_of_another_score_by_hand_is_kept(fresh: Path) -> None:
+    """A member or a variation that a person has put in a track's place is never composed anew, sealed or not."""
+    made = seal(make(score_json.load(fresh / "scores/boss.json"), find_member("night")))
+    (fresh / "scores/boss.json").write_text(score_json.dumps(made))
+    assert is_edited(made)
+    build(fresh)
+    assert score_json.load(fresh / "scores/boss.json") == made
+    assert reasons(fresh) == {}
 
 
 def test_one_more_member_makes_one(fresh: Path) -> None:

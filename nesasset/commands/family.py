@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nesasset.commands._shared import JSON_OPTION, print_json, print_table, progress_bar
+
+if TYPE_CHECKING:
+    from nesasset.audio import Audio
+    from nesasset.score import Score
 
 
 @click.command("family")
@@ -24,13 +28,13 @@ def command(path: str, folder: str, members: str | None, seed: int, plot: str | 
 
     Example: nesasset family scores/castle.json -o scores --members calm,boss
     """
-    from nesasset.certificate import certify
-    from nesasset.compose import family
+    from nesasset.build import stages
     from nesasset.compose.controls import check_seed
+    from nesasset.compose.family import make
     from nesasset.compose.kinship import bars_in_harmony, difference, harmony_agreement
     from nesasset.compose.members import MEMBERS, find_member
     from nesasset.driver import drive
-    from nesasset.errors import CertificateError, ControlError
+    from nesasset.errors import ControlError
     from nesasset.formats import score_json, stack
     from nesasset.formats.files import write_bytes
     from nesasset.render import render
@@ -43,15 +47,15 @@ def command(path: str, folder: str, members: str | None, seed: int, plot: str | 
     if plot is not None and not plot.lower().endswith(".png"):
         raise click.UsageError(f"the picture is a PNG, so its name ends in .png, not {plot!r}")
     score = score_json.load(path)
+
+    def play(version: Score) -> Audio:
+        return render(drive(version))
+
     made, rows, facts = {}, [], []
     with progress_bar(len(wanted), "making the family") as done:
         for member in wanted:
-            version = family.make(score, member, seed)
-            certificate = certify(version, render(drive(version)))
-            if not certificate.passed:
-                reasons = "; ".join(f"{check.name}: {check.sentence}" for check in certificate.failures)
-                raise CertificateError(f"{member.name} of {path} does not pass its certificate ({reasons}); try another --seed")
-            made[member.name] = version
+            take = stages.first_certified(lambda used, member=member: make(score, member, used), seed, play, path, f"a {member.name} version")  # type: ignore[misc]
+            version = made[member.name] = take.score
             same, _ = harmony_agreement(score, version)
             harmony, steps = float(bars_in_harmony(score, version).mean()), difference(score, version)
             rows.append((member.name, f"{version.tempo_bpm:.1f}", f"{same:.0%}", f"{harmony:.0%}", f"{steps['total']:.1f}"))
