@@ -21,9 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.prepare import load_rows
-from export.to_onnx import dumps_sidecar, sha256, write_sums
+from export.to_onnx import dumps_sidecar, index_entry, write_sums
 from nesasset.originality import (
-    INDEX,
     INDEX_BITS,
     INDEX_SUFFIX,
     LONGEST_WAIT,
@@ -70,8 +69,7 @@ def write_index(lines: dict[str, Lines], out: Path, name: str) -> Path:
     np.savez(path, allow_pickle=False, **known.to_arrays())  # hashes do not get smaller
     place = out / f"{name}.json"
     sidecar = json.loads(place.read_text(encoding="utf-8"))
-    told = {INDEX: {"sha256": sha256(path), "bytes": path.stat().st_size}}
-    place.write_text(dumps_sidecar({**sidecar, **told}), encoding="utf-8")
+    place.write_text(dumps_sidecar({**sidecar, **index_entry(out, name)}), encoding="utf-8")
     write_sums(out)
     return path
 

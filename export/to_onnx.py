@@ -40,6 +40,7 @@ from export.step import (
 )
 from export.train import TrainConfig, load_model
 from nesasset.features import FEATURES
+from nesasset.originality import INDEX, INDEX_SUFFIX
 from nesasset.vocabulary import CONTROLS, LABELS, vocabulary_hash
 
 OPSET = 23  # the first with rotary positions as one node and the last that onnxruntime 1.23, the oldest we support, reads
@@ -242,6 +243,7 @@ def make_sidecar(
         "song": {"sha256": sha256(song), "bytes": song.stat().st_size, **describe(song)},
         "plans": {"sha256": sha256(folder / f"{name}.plans.npz")},
         **latent,
+        **index_entry(folder, name),
         "context": config.context,
         "heads": config.heads,
         "head_width": config.width // config.heads,
@@ -255,6 +257,12 @@ def make_sidecar(
         "training": training,
         "parity": None,  # export.verify --publish fills it in
     }
+
+
+def index_entry(folder: Path, name: str) -> dict[str, Any]:
+    """Return what the sidecar says of the index that export.originality_index makes; nothing where there is none."""
+    index = folder / f"{name}{INDEX_SUFFIX}"
+    return {INDEX: {"sha256": sha256(index), "bytes": index.stat().st_size}} if index.is_file() else {}
 
 
 def dumps_sidecar(sidecar: dict[str, Any]) -> str:
