@@ -26,6 +26,7 @@ from nesasset.compose.form_mining import bar_starts, mine_plan
 from nesasset.compose.harmony import Form, settle
 from nesasset.compose.key import find_key, pitch_class_weights
 from nesasset.compose.plan import Plan, draw_form
+from nesasset.compose.point import point_of
 from nesasset.compose.request import Request
 from nesasset.errors import MaterialError, ModelMismatchError
 from nesasset.model import Model
@@ -140,6 +141,7 @@ def to_material(score: Score, model: Model) -> Material:
         controls=character(cells, bar_rows, row_frames, loop, label or "", edges).astype(np.int64),
         tonic=tonic,
         home=0 if loop is None else loop[0] // bar_rows,
+        point=point_of(model, cells, slots, bar_rows),
     )
     return Material(score, cells, slots, plan, lead, {**players, **drums, **_bass(score)})
 

@@ -60,6 +60,8 @@ class Plan:
     """Pitch class of the key that the harmony is in, 0 for C."""
     home: int = 0
     """The bar that follows the last one: 0, or the first after an intro."""
+    point: NDArray[np.float32] | None = None
+    """(latent,): what the piece is to be like, a point of the model's latent; None leaves it open."""
 
     @property
     def n_bars(self) -> int:

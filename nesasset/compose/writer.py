@@ -118,12 +118,13 @@ def control_classes(plan: Plan, request: Request) -> NDArray[np.int64]:
 def song_vectors(model: Model, plan: Plan, request: Request) -> Song:
     """Return what the model makes of controls and palettes; the label's share is scaled by the guidance asked for."""
     controls = control_classes(plan, request)
-    song = model.song(controls[None], plan.pulse[None], plan.noise[None])
+    point = None if plan.point is None else plan.point[None]
+    song = model.song(controls[None], plan.pulse[None], plan.noise[None], point)
     if request.guidance == 1 or not request.label:
         return song
     unlabelled = controls.copy()
     unlabelled[list(CONTROLS).index("label")] = 0
-    plain = model.song(unlabelled[None], plan.pulse[None], plan.noise[None]).arrays["song"]
+    plain = model.song(unlabelled[None], plan.pulse[None], plan.noise[None], point).arrays["song"]
     guided = plain + np.float32(request.guidance) * (song.arrays["song"] - plain)
     return Song({**song.arrays, "song": guided})
 
