@@ -202,11 +202,17 @@ class Crops(IterableDataset):  # type: ignore[type-arg]
         shares = np.array([config.random, config.starts, config.loops, config.infill])
         future_rows = int(rng.choice([0, 12, 16, 32], p=[0.6, 0.1, 0.2, 0.1]))
         parts = []
+        missed = 0
         while len(parts) < config.batch:
+            if missed > 50 * config.batch:  # all songs are too short to have a future
+                future_rows, parts = 0, []
             kind = int(rng.choice(4, p=shares / shares.sum()))
+            if kind == 2 and not len(self.loop_songs):
+                kind = 3 if future_rows else 0
             if future_rows and kind in (0, 1):
-                kind = int(rng.choice([2, 3], p=[0.65, 0.35]))
+                kind = int(rng.choice([2, 3], p=[0.65, 0.35])) if len(self.loop_songs) else 3
             crop = self.draw(rng, kind, future_rows)
+            missed = missed + 1 if crop is None else 0
             if crop is not None:
                 parts.append(self.withhold(rng, take(self.corpus, crop, config.rows), crop))
         return to_batch(parts)

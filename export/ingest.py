@@ -213,7 +213,7 @@ def read_like(path: Path) -> tuple[Library, dict[str, list[float]]]:
     try:
         sidecar = json.loads(path.read_text(encoding="utf-8"))
         library = Library(np.array(sidecar["pulse_shapes"], dtype=np.uint8), np.array(sidecar["noise_shapes"], dtype=np.uint8))
-        return library, sidecar["edges"]
+        return library, {name: [float(edge) for edge in sidecar["edges"][name]] for name in control_edges([])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise click.UsageError(f"{path} is no sidecar of a model: it must have pulse_shapes, noise_shapes and edges ({error})") from error
 
@@ -231,6 +231,12 @@ def write_report(out: Path, rows: list[dict[str, Any]]) -> None:
         writer.writeheader()
         writer.writerows(_csv_rows(rows))
     temporary.replace(out / "files.csv")
+
+
+def read_records(out: Path) -> list[dict[str, str]]:
+    """Return the rows of a corpus' files.csv."""
+    with (out / "files.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def card(rows: list[dict[str, Any]], summary: dict[str, Any], passed: Counter[str], title: str) -> str:

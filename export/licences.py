@@ -16,7 +16,6 @@ own text (LICENSE, COPYING …) there. A `licence.toml` looks so, every key may 
 
 from __future__ import annotations
 
-import csv
 import fnmatch
 import re
 import tomllib
@@ -193,8 +192,9 @@ def write_attributions(records: list[dict[str, str]], path: Path) -> int:
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Where the Markdown goes.")
 def main(corpus: Path, out: Path) -> None:
     """Write the attribution file of a corpus that export.ingest made."""
-    with (corpus / "files.csv").open(newline="", encoding="utf-8") as file:
-        count = write_attributions(list(csv.DictReader(file)), out)
+    from export.ingest import read_records
+
+    count = write_attributions(read_records(corpus), out)
     click.echo(f"{out}: {count} songs")
 
 

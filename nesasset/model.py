@@ -270,7 +270,7 @@ def _session(data: bytes, label: str) -> ort.InferenceSession:
 
 
 def load_model(name: str | Path | None = None) -> Model:
-    """Load a model by name from the models folder, or by the path of its NAME.onnx or NAME.json.
+    """Load a model by name, of this installation or added by the user, or by the path of its NAME.onnx or NAME.json.
 
     Raises:
         ModelMismatchError: There is no such model, or its files do not belong together.
@@ -280,7 +280,10 @@ def load_model(name: str | Path | None = None) -> Model:
     if path.suffix in (".onnx", ".json"):
         folder, stem = path.parent, path.name.removesuffix(".onnx").removesuffix(".json")
     else:
-        folder, stem = models_dir(), text
+        from nesasset.model_names import model_file  # which loads by this function
+
+        found = model_file(text, ".json") if path.name == text else None
+        folder, stem = models_dir() if found is None else found.parent, text
     sidecar_path = folder / f"{stem}.json"
     if not sidecar_path.is_file():
         known = sorted(found.stem for found in folder.glob("*.json") if not found.stem.endswith(".idioms")) if folder.is_dir() else []

@@ -32,7 +32,7 @@ def folder(tmp_path) -> Path:
     """The stand-in under another name, as export.style leaves a model."""
     place = tmp_path / "made"
     place.mkdir()
-    for suffix in model_files.NEEDED:
+    for suffix in (*model_files.NEEDED, ".latent.onnx"):
         shutil.copy(STANDIN / f"standin{suffix}", place / f"mystyle{suffix}")
     (place / "mystyle.md").write_text("# mystyle\n")
     return place
@@ -71,7 +71,7 @@ def test_out_and_back(home, folder, bundle) -> None:
     """What was packed is added byte by byte, listed, composes by name and is removed."""
     added = model_files.add(bundle)
     assert (added.name, added.place, added.problem) == ("mystyle", "user", "")
-    for suffix in (*model_files.NEEDED, ".md"):
+    for suffix in (*model_files.NEEDED, ".latent.onnx", ".md"):
         assert (home / f"mystyle{suffix}").read_bytes() == (folder / f"mystyle{suffix}").read_bytes()
     assert "mystyle" in model_names()
     score = compose("town", 3, Controls(bars=2, model="mystyle"))
