@@ -2,6 +2,7 @@
 
     python -m export.arranger fit open -o weights.json
     python -m export.arranger measure open
+    python -m export.arranger draw song.mid -o pictures
 
 Which part is the tune and which the bass is told by names: in songs with a piano the part that is no piano, and the piano's
 second staff; in four-part chorales the first and the last part; elsewhere parts named melody, lead or solo, and parts
@@ -20,6 +21,7 @@ from pathlib import Path
 import click
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from nesasset.arranging.arrange import arrange
 from nesasset.arranging.lines import FEATURES, features, outline, part_lines
@@ -27,12 +29,15 @@ from nesasset.arranging.metre import Metre, find_metre, to_rows
 from nesasset.arranging.piece import Part, PartNote, Piece
 from nesasset.errors import FormatError
 from nesasset.formats import files, midi_notes, musicxml
+from nesasset.formats.canvas import VOICE_COLORS
 from nesasset.formats.midi_pieces import midi_to_piece
-from nesasset.score import Note, Score
+from nesasset.score import HOLD, Note, Score
 
 TUNES = ("melod", "lead", "solo")
 BASSES = ("bass",)
 PIANOS = ("piano", "klav", "pianoforte")
+PANEL_HEIGHT, LOWEST_DRAWN = 290, 21  # pixels; MIDI pitch
+PART_COLORS = ((235, 90, 90), (90, 170, 240), (240, 190, 80), (120, 220, 120), (200, 120, 240), (120, 220, 220), (240, 140, 200), (180, 180, 110))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,6 +204,59 @@ def measure(folders: tuple[Path, ...], programs: bool, names: bool, worst: int) 
             click.echo(f"{folder.name:28}{label:24}{len(pairs):5} songs  {share:6.1%} of all notes  {each:6.1%} mean of songs")
         for share, name in sorted(poor)[:worst]:
             click.echo(f"    {share:6.1%} {name}")
+
+
+def picture(piece: Piece, bars: int) -> Image.Image:
+    """Return the first bars of a piece, all parts above the four voices, on one axis of time."""
+    metre = find_metre(piece, Counter())
+    score = arrange(piece, Counter())
+    n_rows = min(score.n_rows, bars * score.bar_rows)
+    step = max(1, min(12, 1800 // n_rows))
+    image = Image.new("RGB", (60 + step * n_rows, 2 * (PANEL_HEIGHT + 24)), (13, 15, 22))
+    pen = ImageDraw.Draw(image)
+
+    def panel(top: int, title: str, bars_of: list[tuple[int, int, int, tuple[int, int, int]]]) -> None:
+        pen.text((4, top), title, fill=(220, 220, 220))
+        for row in range(0, n_rows, score.bar_rows):
+            pen.line((60 + row * step, top + 18, 60 + row * step, top + PANEL_HEIGHT), fill=(60, 64, 80))
+        for pitch in range(24, 108, 12):
+            y = top + PANEL_HEIGHT - (pitch - LOWEST_DRAWN) * 3
+            pen.line((60, y, image.width, y), fill=(40, 44, 60))
+            pen.text((4, y - 6), f"C{pitch // 12 - 1}", fill=(120, 124, 140))
+        for first, end, pitch, color in bars_of:
+            y = top + PANEL_HEIGHT - (pitch - LOWEST_DRAWN) * 3
+            pen.rectangle((60 + first * step, y - 2, 60 + max(first + 1, end) * step - 2, y), fill=color)
+
+    above = []
+    for index, part in enumerate(piece.parts):
+        shade = PART_COLORS[index % len(PART_COLORS)] if not part.is_drums else (90, 90, 90)
+        above += [(note.start, min(note.end, n_rows), note.pitch, shade) for note in to_rows(part, metre, Counter()) if note.start < n_rows]
+    names = ", ".join(f"{part.name or 'part'}{'' if part.program is None else f' ({part.program})'}" for part in piece.parts[:12])
+    panel(4, f"{piece.title or 'original'}: {names}"[:220], above)
+    below = []
+    for voice, color in VOICE_COLORS.items():
+        events = [(row, cell) for row, cell in enumerate(score.voices[voice][:n_rows]) if cell is not HOLD]
+        ends = [*(row for row, _ in events[1:]), n_rows]
+        for (row, cell), after in zip(events, ends, strict=False):
+            if isinstance(cell, Note):
+                pitch = LOWEST_DRAWN + score.instruments[cell.instrument].period // 2 if voice == "NO" else cell.pitch or 0
+                chord = sorted(set(score.instruments[cell.instrument].arpeggio)) or [0]
+                below += [(row, min(after, row + 1) if voice == "NO" else after, pitch + tone, color) for tone in (chord if voice == "P2" else [0])]
+    panel(PANEL_HEIGHT + 24, f"pulse 1, pulse 2, triangle, noise: {score.tempo_bpm:.0f} beats a minute, {score.bar_rows} rows a bar", below)
+    return image
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder of the pictures.")
+@click.option("--bars", type=click.IntRange(1, 64), default=12, show_default=True, help="How many bars are drawn.")
+def draw(paths: tuple[Path, ...], out: Path, bars: int) -> None:
+    """Draw pieces above their arrangements."""
+    out.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        place = out / f"{path.stem}.png"
+        picture(read_piece(path), bars).save(place)
+        click.echo(place)
 
 
 if __name__ == "__main__":

@@ -179,7 +179,6 @@ def tune(
         make_samples: Composes pieces with a checkpoint, for TensorBoard.
     """
     out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(os.cpu_count() or 1)
     plan_path, done_path = out / "tune.json", out / "tuned.json"
     if done_path.is_file():
         return dict(json.loads(done_path.read_text(encoding="utf-8")))

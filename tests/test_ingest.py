@@ -364,3 +364,23 @@ def test_mutated_files_are_read_or_dropped(folder) -> None:
     assert outcomes["song"] and outcomes["refused"]
 
 
+
+
+def test_the_arranger_is_measured_and_drawn(folder, tmp_path) -> None:
+    """What is kept of a named tune and bass is counted, names hidden, and a picture shows both."""
+    from click.testing import CliRunner
+
+    from export import arranger
+    from nesasset.arranging.piece import Part, PartNote, Piece
+
+    tune = Part([PartNote(480 * beat, 480 * beat + 240, 72 + beat % 5, 100) for beat in range(32)], "Melody", 80)
+    bass = Part([PartNote(1920 * bar, 1920 * bar + 1800, 40, 100) for bar in range(8)], "Bass", 33)
+    song = arranger.NamedSong(tmp_path / "a.mid", Piece(480, [tune, bass]), (0,), (1,))
+    hidden = arranger.hidden(song.piece, programs=False)
+    assert {part.name for part in hidden.parts} == {""} and {part.program for part in hidden.parts} == {None}
+    score = arranger.arrange(hidden, Counter())
+    figures = arranger.kept(song, score, arranger.find_metre(song.piece, Counter()))
+    assert figures == {"tune in pulse 1": (32, 32), "tune in a pulse": (32, 32), "bass on the triangle": (8, 8)}
+    result = CliRunner().invoke(arranger.main, ["draw", str(folder / "tunes" / "song_0.mid"), "-o", str(tmp_path / "p"), "--bars", "4"])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "p" / "song_0.png").stat().st_size > 1000
