@@ -8,6 +8,8 @@ Bayes, 2014) and nothing in the others, so that it composes with and without.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,6 +22,8 @@ BEAT_ROWS = 4
 HEADS = 4
 OCTAVES = 9  # eight, and one for none
 PHASES = 17
+START_SPREAD = 0.3
+ONE = 0.5413  # softplus of it is 1
 # What is read of a row, by where it begins among the rows of one table: events of four voices, moves of three melodic ones, intervals
 # of two pulses over the triangle, octaves of three, the place in the bar.
 _SIZES = (*(3,) * 4, *(NO_MOVE + 1,) * 3, *(DEGREES,) * 2, *(OCTAVES,) * 3, PHASES)
@@ -77,7 +81,24 @@ class Encoder(nn.Module):
         value = self.value(x).view(*x.shape[:2], HEADS, -1)
         found = (value * worth.unsqueeze(-1)).sum(1).flatten(1)
         mean, spread = self.out(found).chunk(2, dim=-1)
-        return mean, F.softplus(spread + 0.54)  # 1 where the layer says 0
+        return mean, F.softplus(spread + ONE)
+
+
+    @torch.no_grad()
+    def spread_out(self, ids: Tensor, cells: Tensor, weight: Tensor) -> None:
+        """Scale the last layer so that the points of some pieces lie about the origin like the standard Gaussian, each known to START_SPREAD.
+
+        A start without which nothing is ever learnt: points that all lie at the origin are drowned by their own spread, nobody
+        listens to them, and so they stay there.
+        """
+        self.out.weight[: len(self.out.bias) // 2] = torch.randn_like(self.out.weight[: len(self.out.bias) // 2])
+        self.out.weight[len(self.out.bias) // 2 :] = 0
+        self.out.bias.zero_()
+        mean, _ = self(ids, cells, weight)
+        scale = 1 / mean.std(0).clamp(min=1e-3)
+        self.out.weight[: len(scale)] *= scale.unsqueeze(-1)
+        self.out.bias[: len(scale)] = -mean.mean(0) * scale
+        self.out.bias[len(scale) :] = math.log(math.expm1(START_SPREAD)) - ONE
 
 
 def divergence(mean: Tensor, spread: Tensor) -> Tensor:

@@ -228,7 +228,10 @@ def main(corpus: Path, config: Path, out: Path, resume: bool, start: Path | None
     crops = Crops(train, settings.crops, settings.seed + int(time.time()) * resume)
     run = Run(settings)
     if start is not None and not resume:
-        begin_with(run.net, averaged_weights(torch.load(start, map_location="cpu", weights_only=True)))
+        weights = averaged_weights(torch.load(start, map_location="cpu", weights_only=True))
+        begin_with(run.net, weights)
+    if run.net.encoder is not None and not resume and (start is None or "encoder.out.weight" not in weights):
+        spread_points(run.net, crops)
     click.echo(f"{sum(p.numel() for p in run.net.parameters()) / 1e6:.2f} M parameters", err=True)
     best = ModelCheckpoint(out, "best", monitor="valid/bits", mode="min", save_weights_only=True, enable_version_counter=False)
     last = ModelCheckpoint(out, "last", every_n_train_steps=settings.check_every, enable_version_counter=False)
@@ -259,6 +262,17 @@ def main(corpus: Path, config: Path, out: Path, resume: bool, start: Path | None
         ckpt_path=str(out / "last.ckpt") if resume else None,
     )
     click.echo(f"best valid {float(best.best_model_score or math.nan):.3f} bits a row, {best.best_model_path}")
+
+
+def spread_points(net: RowModel, crops: Crops, batches: int = 16) -> None:
+    """Give a network's new encoder its start, from the first batches of a run's crops."""
+    assert net.encoder is not None
+    rng, found = np.random.default_rng(crops.seed), []
+    while len(found) < batches:
+        batch = crops.batch(rng)
+        n = batch["cells"].shape[1]
+        found.append((batch["ids"][:, -n:], batch["cells"], batch["weight"]))
+    net.encoder.spread_out(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
 def has_bf16() -> bool:

@@ -169,3 +169,16 @@ def test_an_older_network_begins_with_an_encoder_that_nobody_hears(batch):
     begin_with(new, dict(old.state_dict()))
     assert torch.allclose(said(old, batch)["cells"], said(new, batch, [1.0, 1.0])["cells"])
     assert new.encoder.table.weight.abs().sum() > 0 and new.point.weight.abs().sum() == 0
+
+
+def test_a_new_encoder_has_points_worth_listening_to(batch):
+    """Its points lie about the origin with a spread of one, and each is known well."""
+    net = network()
+    told = [batch[name].repeat(4, *[1] * (batch[name].dim() - 1)) for name in ("ids", "cells", "weight")]
+    torch.manual_seed(1)
+    told[1] = torch.where(torch.rand(told[1].shape) < 0.3, ONSET_ID + torch.randint(20, 40, told[1].shape), told[1])
+    net.encoder.spread_out(*told)
+    with torch.no_grad():
+        mean, spread = net.encoder(*told)
+    assert torch.allclose(mean.mean(0), torch.zeros(4), atol=1e-4) and torch.allclose(mean.std(0), torch.ones(4), atol=1e-3)
+    assert torch.allclose(spread, torch.full_like(spread, 0.3), atol=1e-3)

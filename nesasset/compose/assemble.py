@@ -97,10 +97,20 @@ def to_score(
         provenance={**provenance, **plan_to_json(draft.plan, shift), "key": f"{tonic} {key[1]}"},
     )
     idioms = find_idioms(provenance.get("model"), shapes) if ornaments else None
-    if idioms is not None:
-        palette = {number: _palette_entry(*key, draft.plan)[:3] for key, number in numbers.items()}
-        score = ornament(score, palette, idioms, request.seed, echo="P2" in request.voices)
-    return articulate(score)
+    if idioms is None:
+        return articulate(score)
+    palette = {number: _palette_entry(*key, draft.plan)[:3] for key, number in numbers.items()}
+    played = articulate(ornament(score, palette, idioms, request.seed, echo="P2" in request.voices))
+    if request.tonic is None or placed or _tonic(played) == request.tonic:
+        return played
+    return articulate(ornament(score, palette, idioms, request.seed, echo=False))  # an echo may tip the balance between two keys
+
+
+def _tonic(score: Score) -> int:
+    """Return the tonic of the key that a score's notes are in."""
+    from nesasset.compose.material import cells_of  # which stands above this module
+
+    return find_key(pitch_class_weights(cells_of(score)))[0]
 
 
 Key = tuple[str, int]

@@ -18,13 +18,16 @@ def point_of(model: Model, cells: NDArray[np.integer], slots: NDArray[np.integer
         slots: (n_rows, 3), -1 where no note begins.
         bar_rows: Rows of a bar.
     """
-    if not model.latent:
-        return None
+    return model.encode(encoder_ids(cells, slots, bar_rows), cells)[0] if model.latent else None
+
+
+def encoder_ids(cells: NDArray[np.integer], slots: NDArray[np.integer], bar_rows: int) -> NDArray[np.int64]:
+    """Return what the encoder is told of rows beside their cells, (n_rows, n_features): the past of each and its place in the bar."""
     past, _ = history_features(cells, slots)
     ids = np.zeros((len(cells), len(FEATURES)), dtype=np.int64)
     ids[:, PAST] = past[:-1]
     ids[:, COLUMN["row_in_bar"]] = np.arange(len(cells)) % bar_rows
-    return model.encode(ids, cells)[0]
+    return ids
 
 
 def between(one: NDArray[np.floating], other: NDArray[np.floating], share: float) -> NDArray[np.float32]:
