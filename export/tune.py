@@ -16,6 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import click
 import lightning as L
 import numpy as np
 import torch
@@ -124,8 +125,13 @@ class Keep(Callback):
 
     def _save(self, trainer: L.Trainer, name: str, *, weights_only: bool = False) -> None:
         temporary = self.out / f"{name}.{os.getpid()}.tmp"
-        trainer.save_checkpoint(temporary, weights_only=weights_only)
-        os.replace(temporary, self.out / name)
+        try:
+            trainer.save_checkpoint(temporary, weights_only=weights_only)
+            os.replace(temporary, self.out / name)
+        except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError
+            temporary.unlink(missing_ok=True)
+            reason = str(error).splitlines()[0]
+            raise click.ClickException(f"{self.out / name} cannot be written ({reason}); make room and run the same command again, it goes on from the last one") from error
 
 
 class Samples(Callback):

@@ -168,6 +168,22 @@ def test_training_lowers_the_bits(corpus, tmp_path) -> None:
     assert tune.tune(corpus, start, tmp_path / "run", minutes=0.05) == json.loads((tmp_path / "run" / "tuned.json").read_text())
 
 
+def test_a_full_disk_is_told_and_leaves_the_last_checkpoint(tmp_path) -> None:
+    """A checkpoint that cannot be written is one sentence; the one before it stays."""
+    import click
+
+    class Full:
+        def save_checkpoint(self, path, weights_only):
+            Path(path).write_bytes(b"half")
+            raise RuntimeError("no space left on device\nand a long story")
+
+    (tmp_path / "last.ckpt").write_bytes(b"whole")
+    keep = tune.Keep(tmp_path, 1, 1)
+    with pytest.raises(click.ClickException, match=r"last\.ckpt cannot be written \(no space left on device\); make room"):
+        keep._save(Full(), "last.ckpt")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"last.ckpt": b"whole"}
+
+
 def test_a_folder_without_loops_is_learnt(folder, tmp_path) -> None:
     """Songs that end, and are too short for a future, give batches."""
     ingest(folder, tmp_path / "c", ratio=0.25, jobs=1, whole=False)
@@ -195,3 +211,18 @@ def test_pieces_are_the_same_each_time(base) -> None:
     first, again = (style.compose_pieces(base.with_suffix(".json"), 2, 2) for _ in range(2))
     assert first == again
     assert load_model(base.with_suffix(".json")).name == "standin"
+
+
+def test_a_style_is_told_from_others(corpus) -> None:
+    """The classifier of the report knows songs of the folder, held out, from pieces that have nothing of them."""
+    from made_up_corpus import made_up_song
+
+    from export import style_report
+    from export.judging.sides import Item, song_windows
+    from export.measures import cells_to_piece
+
+    rng = np.random.default_rng(2)
+    windows = [item for split in ("train", "valid") for item in song_windows(corpus / split, 2)] * 4
+    others = [Item(cells_to_piece(made_up_song(rng, 16, 3)[:32]), str(index), "", 6.0) for index in range(40)]
+    scores = style_report.style_scores((windows, others[:20]), {"style": windows[:8], "others": others[20:]})
+    assert style_report.area(scores["style"], scores["others"]) > 0.9
