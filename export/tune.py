@@ -41,7 +41,7 @@ def precision() -> str:
     return "bf16-mixed" if training.has_bf16() else "32-true"
 
 
-def settings_for(base: TrainConfig, corpus: Corpus, steps: int, seed: int = 1, rate: float = 3e-4) -> TrainConfig:
+def settings_for(base: TrainConfig, corpus: Corpus, steps: int, seed: int = 1, rate: float = 5e-4) -> TrainConfig:
     """Return the settings of a fine-tuning run of so many steps."""
     crops = replace(base.crops, plan=True, chords=True, forget_plan=0.15, forget_recall=0.5)
     if not len(Crops(corpus, CropConfig()).loop_songs):
@@ -169,7 +169,7 @@ def tune(
     out: Path,
     *,
     minutes: float,
-    rate: float = 3e-4,
+    rate: float = 5e-4,
     seed: int = 1,
     make_samples: Callable[[Path], list[Any]] | None = None,
 ) -> dict[str, Any]:
