@@ -42,11 +42,12 @@ from nesasset.vocabulary import HOLD_ID
 
 MARKS: Final = ("<!-- hands: begin -->", "<!-- hands: end -->")
 THEME: Final = "overworld"
-PARTICLES: Final = (1, 4, 8)
+PARTICLES: Final = (1, 8)
 BARS: Final = 16  # of a parent, at most
 FEWEST_BARS: Final = 12
 PRIMER_BARS: Final = 4
-STRENGTHS: Final = tuple(step / 10 for step in range(11))
+STRENGTHS: Final = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0)
+INFILLED_BARS: Final = 4
 
 
 def songs(midi: Path, tracks: Path, library: Path, count: int) -> Iterator[Score]:
@@ -121,14 +122,15 @@ def _error(values: list[float]) -> float:
 
 
 def infilled(parents: list[Score], model: Model, tick: Callable[[], None]) -> dict[str, Any]:
-    """Compose bars 5 to 8 of each parent anew; return bits a row at both seams and inside, new and in the parent."""
+    """Compose four bars of each parent anew, their place another in each; return bits a row at both seams and inside, new and real."""
     rows = {"new": [], "real": []}  # type: dict[str, list[tuple[float, float, float]]]
     for number, parent in enumerate(parents):
-        child = vary(parent, number, Variation("5-8"), model)
+        start = 1 + 3 * number % (parent.n_bars - INFILLED_BARS - 1)
+        child = vary(parent, number, Variation(f"{start + 1}-{start + INFILLED_BARS}"), model)
         for name, score in (("new", child), ("real", parent)):
             made = to_material(score, model)
             per = made.plan.bar_rows
-            first, stop = (bar * parent.bar_rows // per for bar in (4, 8))
+            first, stop = (bar * parent.bar_rows // per for bar in (start, start + INFILLED_BARS))
             others = [bar for bar in range(1, made.plan.n_bars) if not first <= bar <= stop]
             plan = made.plan
             bits = line_bits(
@@ -174,14 +176,12 @@ def varied(parents: list[Score], model: Model, tick: Callable[[], None]) -> dict
     measured: list[float] = []
     own: list[float] = []
     for number, parent in enumerate(parents):
-        for seed in range(2):
-            changes = [
-                change(parent, vary(parent, 2 * number + seed, Variation(strength=strength, candidates=1), model), model)
-                for strength in STRENGTHS
-            ]
-            own.append(spearman(list(STRENGTHS), changes))
-            asked += STRENGTHS
-            measured += changes
+        changes = [
+            change(parent, vary(parent, number, Variation(strength=strength, candidates=1), model), model) for strength in STRENGTHS
+        ]
+        own.append(spearman(list(STRENGTHS), changes))
+        asked += STRENGTHS
+        measured += changes
         tick()
     curve = [float(np.mean([m for a, m in zip(asked, measured, strict=True) if a == strength])) for strength in STRENGTHS]
     return {"over all": spearman(asked, measured), "each": float(np.mean(own)), "change": curve}
@@ -201,7 +201,8 @@ def to_markdown(figures: dict[str, Any], count: int) -> str:
         for name, (before, after, inside) in figures["infilled"].items():
             told = f"before {before - inside:+.2f}, after {after - inside:+.2f}"
             bar = "<= +0.5 each" if name == "new" else ""
-            lines.append(f"| bars 5 to 8 {name}: bits a row at the seams beside the interior's {inside:.2f} | {told} | {bar} |")
+            what = "composed anew" if name == "new" else "as they were"
+            lines.append(f"| four bars {what}: bits a row at the seams beside the interior's {inside:.2f} | {told} | {bar} |")
     if "continued" in figures:
         for name, (value, error) in figures["continued"].items():
             lines.append(f"| bits a row of the four bars after four bars of primer: {name} | {value:.2f} ± {error:.2f} | |")
@@ -210,7 +211,8 @@ def to_markdown(figures: dict[str, Any], count: int) -> str:
         lines.append(f"| strength of `vary` against measured change, Spearman over all | {part['over all']:.3f} | >= 0.9 |")
         lines.append(f"| the same, mean over parents | {part['each']:.3f} | |")
         curve = ", ".join(f"{100 * value:.0f}" for value in part["change"])
-        lines.append(f"| per cent of events changed at strengths 0, 0.1 … 1 | {curve} | |")
+        strengths = ", ".join(f"{strength:g}" for strength in STRENGTHS)
+        lines.append(f"| per cent of events changed at strengths {strengths} | {curve} | |")
     return "\n".join(lines)
 
 

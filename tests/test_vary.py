@@ -65,7 +65,7 @@ def test_provenance_names_the_parent(model: Model, parent: Score) -> None:
     told = child.provenance
     assert told["operation"] == "vary"
     assert told["parent"]["sha256"] == score_json.music_digest(parent)
-    assert told["asked"] == {"bars": "2", "strength": 0.5, "candidates": 2}
+    assert told["asked"] == {"bars": "2", "strength": 0.5, "candidates": 4}
     assert "form" not in told and told["seed"] == 9
 
 

@@ -114,12 +114,14 @@ def line_bits(
     n = len(cells)
     start = n if home is None else home * bar_rows
     on, on_slots = (np.concatenate([array, array[start : start + bar_rows]]) for array in (cells, slots))
-    bits = []
-    for line in lines:
-        row = line * bar_rows
-        window = (max(0, row - CONTEXT_ROWS), row)
-        bits.append(_window_bits(model, on, on_slots, [window], bar_rows, n, bar_rows, controls, pulse, noise)[0])
-    return np.array(bits, dtype=np.float64)
+    rows = np.array(lines, dtype=np.int64) * bar_rows
+    contexts = np.minimum(rows, CONTEXT_ROWS)
+    bits = np.zeros(len(rows))
+    for context in np.unique(contexts):
+        alike = np.flatnonzero(contexts == context)
+        windows = [(int(row - context), int(row)) for row in rows[alike]]
+        bits[alike] = _window_bits(model, on, on_slots, windows, bar_rows, n, bar_rows, controls, pulse, noise)
+    return bits
 
 
 def _window_bits(

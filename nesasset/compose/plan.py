@@ -33,6 +33,7 @@ LABEL_FIT: Final = 4.0  # what a plan of a song of the theme gains over others; 
 DRAWS: Final = 200  # of plans that turn out unusable, before the best-suited one is taken as it is
 OTHER_METRE: Final = 1000.0  # what plans of bars of another length lose: they are not taken
 LIKENESS_FIT: Final = 6.0  # what a plan loses whose form has nothing in common with the one that it should be like
+BEGINNING_FIT: Final = 8.0  # what a plan loses none of whose first bars is as the one that it should begin with
 LAG_EDGES: Final = (1, 2, 4, 8)  # between lags that are counted together: 0, 1, 2 to 3, 4 to 7, 8 and more
 MIN_DISTINCT_BARS: Final = 3  # of every eight bars: fewer make a loop that tires
 
@@ -112,6 +113,7 @@ def draw_form(
     rng: np.random.Generator,
     bar_rows: int | None = None,
     like: Plan | None = None,
+    begins: Plan | None = None,
 ) -> Plan:
     """Draw a plan that suits a request and has no chords yet.
 
@@ -121,6 +123,7 @@ def draw_form(
         rng: The only source of chance.
         bar_rows: Rows that a bar must have, 12 or 16; None for either.
         like: Bars of the plan should come back as those of this one do; None for no such wish.
+        begins: The plan should begin as this one does; None for no such wish.
     """
     sizes = np.diff(library["bars"])
     fit = _fit(library, request, sizes)
@@ -128,6 +131,8 @@ def draw_form(
         fit[library["bar_rows"] != bar_rows] -= OTHER_METRE
     if like is not None:
         fit -= LIKENESS_FIT * _form_distance(library, like)
+    if begins is not None:
+        fit -= BEGINNING_FIT * _beginning_distance(library, begins)
     plan = _formed(library, request, rng, fit) if request.sections else _found(library, request, rng, fit, sizes)
     if request.intro_bars:
         plan = _with_intro(plan, _found(library, replace(request, bars=request.intro_bars), rng, fit, sizes))
@@ -145,6 +150,18 @@ def _form_distance(library: dict[str, NDArray[Any]], like: Plan) -> NDArray[np.f
     starts, sizes = library["bars"][:-1], np.diff(library["bars"])
     found = np.add.reduceat(shares(library["lags"], library["classes"]), starts, axis=0) / sizes[:, None]
     return np.asarray(np.abs(found - shares(like.lags, like.classes).mean(axis=0)).sum(axis=1) / 2)
+
+
+def _beginning_distance(library: dict[str, NDArray[Any]], begins: Plan) -> NDArray[np.float64]:
+    """Return in what share of its first bars' lags and classes each entry differs from a plan, (n_entries,); 1 for what is shorter."""
+    count = begins.n_bars
+    starts, sizes = library["bars"][:-1], np.diff(library["bars"])
+    long_enough = np.flatnonzero(sizes >= count)
+    at = starts[long_enough, None] + np.arange(count)
+    other = (library["lags"][at] != begins.lags).mean(axis=1) + (library["classes"][at] != begins.classes).mean(axis=(1, 2))
+    distance = np.ones(len(sizes))
+    distance[long_enough] = other / 2
+    return distance
 
 
 def _found(

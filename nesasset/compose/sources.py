@@ -31,18 +31,24 @@ from nesasset.score import HOLD, REST, Cell, Instrument, Note, Score
 from nesasset.units import NOTE_NAMES, PITCH_RANGES, VOICES, in_range
 from nesasset.vocabulary import (
     CONTROLS,
+    EXACT,
     HOLD_ID,
     NEW,
     ONSET_ID,
     PALETTE_SLOTS,
     REST_ID,
+    SEQUENCE,
     SILENT,
+    VARIED,
     mode_class,
 )
 
 PRIMER_MODES: Final = ("context", "keep")
 MAX_PITCHES: Final = 256
 FORM_DRAWS: Final = 12  # until the voices that are composed around kept ones play in half of the bars
+BESIDE_TEMPERATURE: Final = 0.9  # of the choice of notes beside kept ones, times the model's own
+CONTEXT_BARS: Final = 16  # of a primer that is context, the last ones
+FORMED_VOICES: Final = 3  # that a primer has at least if its form is to say how the piece's goes on
 MORE_BARS: Final = 4  # that a piece goes on after a kept primer at least, where no length is asked for
 LEAD: Final = Instrument("pulse", (15, 14, 13, 12, 11, 10), duty=2, name="lead")
 _PITCH: Final = re.compile(r"([A-Ga-g])([#b]?)(-?\d)")
@@ -176,9 +182,11 @@ def prepare(
         ControlError: The piece is too short for what is to be kept, or is asked for in another key.
     """
     kept = _kept_material(sources, model)
-    context = None if sources.context is None else to_material(_moved(sources.context, request, model), model)
+    context = None if sources.context is None else to_material(_moved(last_bars(sources.context), request, model), model)
     like = None if sources.like is None else to_material(sources.like, model)
     bar_rows = _metre(kept, context)
+    if sources.keep is not None and request.wishes.temperature is None:
+        request = replace(request, note_temperature=request.note_temperature * BESIDE_TEMPERATURE)
     request = _lengthened(request, sources, kept)
     if kept is not None and request.tonic is not None and request.tonic != kept.plan.tonic:
         raise ControlError(
@@ -186,28 +194,68 @@ def prepare(
         )
     if like is not None:
         request, bar_rows = _like(request, like), bar_rows or like.plan.bar_rows
-    plan = _band(sources, request, model, rng, bar_rows, None if like is None else like.plan)
+    begins = (context or kept) if sources.keep is None and not request.intro_bars else None
+    if begins is not None and len(_playing(begins.score)) < FORMED_VOICES:
+        begins = None
+    front = context.plan.n_bars if begins is not None and context is not None else 0
+    wanted = replace(request, bars=request.bars + front)
+    plan = _band(sources, wanted, model, rng, bar_rows, None if like is None else like.plan, None if begins is None else begins.plan)
+    if front:
+        plan = _behind(plan, front)
+    if begins is not None:
+        plan = replace(plan, point=begins.plan.point)
     own = next((part for part in (kept, context, like) if part is not None), None)
     players: dict[Key, tuple[int, int]] = {}
     if own is not None:
         plan, players = _with_palettes(plan, own), dict(own.players)
     if like is not None:
         pulse, noise = _merged(plan.pulse, like.plan.pulse), _merged(plan.noise, like.plan.noise)
-        plan = replace(plan, pulse=pulse, noise=noise, controls=like.plan.controls.copy())
+        plan = replace(plan, pulse=pulse, noise=noise, controls=like.plan.controls.copy(), point=like.plan.point)
     return _work(sources, request, plan, kept, context, own, players, harmony, model, rng)
 
 
 def _band(
-    sources: Sources, request: Request, model: Model, rng: np.random.Generator, bar_rows: int | None, like: Plan | None
+    sources: Sources,
+    request: Request,
+    model: Model,
+    rng: np.random.Generator,
+    bar_rows: int | None,
+    like: Plan | None,
+    begins: Plan | None,
 ) -> Plan:
     """Draw a form; around kept voices one in which those play that are asked for, or the melodic ones."""
     wanted = request.voices if request.wishes.voices else tuple(voice for voice in request.voices if voice != "NO")
     for _ in range(FORM_DRAWS):
-        plan = draw_form(model.plans, request, rng, bar_rows, like)
+        plan = draw_form(model.plans, request, rng, bar_rows, like, begins)
         rests = (plan.classes == SILENT).mean(axis=0)
         if sources.keep is None or all(rests[VOICES.index(voice)] <= 0.5 for voice in wanted):
             break
     return plan
+
+
+def _behind(plan: Plan, front: int) -> Plan:
+    """Return the bars of a plan behind its first ones; what would copy those, which are not in the piece, varies them."""
+    bars = np.arange(front, plan.n_bars)
+    lags, classes, shifts = plan.lags[front:], plan.classes[front:], plan.shifts[front:]
+    outside = bars - lags < front
+    copies = outside[:, None] & np.isin(classes, (EXACT, SEQUENCE)) & (lags > 0)[:, None]
+    classes = np.where(copies, VARIED, classes)
+    return replace(
+        plan, lags=lags, classes=classes, shifts=np.where((classes == SEQUENCE).any(axis=1), shifts, 0), chords=plan.chords[front:]
+    )
+
+
+def last_bars(score: Score) -> Score:
+    """Return the end of a score, as far back as a primer is heard: its last CONTEXT_BARS bars, as a score that does not loop."""
+    n = heard_rows(score)
+    first = max(0, (-(-n // score.bar_rows) - CONTEXT_BARS) * score.bar_rows)
+    groove = tuple(score.groove[row % len(score.groove)] for row in range(first, first + len(score.groove)))
+    voices = {}
+    for voice, part in score.voices.items():
+        line = list(part[first:n])
+        line[0] = REST if line[0] is HOLD else line[0]
+        voices[voice] = tuple(line)
+    return replace(score, voices=voices, groove=groove, loop=None)
 
 
 def _kept_material(sources: Sources, model: Model) -> Material | None:

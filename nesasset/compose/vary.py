@@ -33,7 +33,7 @@ from nesasset.themes import THEMES
 from nesasset.units import VOICES
 from nesasset.vocabulary import CONTROLS, EXACT, FIXED_CLASSES, NEW, RHYTHM, SEQUENCE, SILENT, VARIED
 
-CANDIDATES: Final = 2
+CANDIDATES: Final = 4
 TOUCHED: Final = 1.25  # strength times this is the share of what may change that does
 DEPTHS: Final = (0.4, 0.7)  # below the first a part is varied, below the second its rhythm is kept
 DEPTH_SPREAD: Final = 0.4  # width of the chance that is added to the strength before it is compared with these
