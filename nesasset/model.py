@@ -117,6 +117,8 @@ class Model:
         self._encoder_bytes = encoder
         self.latent = int(sidecar["latent"]["numbers"]) if encoder is not None else 0
         """Numbers of the latent; 0 for a model without."""
+        # The graph's own word: export/ opens graphs without an encoder.
+        self._points = next((int(found.shape[-1]) for found in self._song.get_inputs() if found.name == "latent"), 0)
         self._song_names = [output.name for output in self._song.get_outputs()]
         self._outputs = [output.name for output in self._rows.get_outputs()]
         self._n_past = len(self._outputs) - 4
@@ -149,8 +151,8 @@ class Model:
         feeds: dict[str, NDArray[Any]] = {
             name: array.astype(np.int64) for name, array in (("controls", controls), ("pulse", pulse), ("noise", noise))
         }
-        if self.latent:
-            told = np.zeros((len(controls), self.latent)) if latent is None else latent
+        if self._points:
+            told = np.zeros((len(controls), self._points)) if latent is None else latent
             feeds["latent"] = told.astype(np.float32)
         out = self._song.run(self._song_names, feeds)
         return Song(dict(zip(self._song_names, out, strict=True)))
