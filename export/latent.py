@@ -26,7 +26,7 @@ START_SPREAD = 0.3
 ONE = 0.5413  # softplus of it is 1
 # What is read of a row, by where it begins among the rows of one table: events of four voices, moves of three melodic ones, intervals
 # of two pulses over the triangle, octaves of three, the place in the bar.
-_SIZES = (*(3,) * 4, *(NO_MOVE + 1,) * 3, *(DEGREES,) * 2, *(OCTAVES,) * 3, PHASES)
+SIZES = (*(3,) * 4, *(NO_MOVE + 1,) * 3, *(DEGREES,) * 2, *(OCTAVES,) * 3, PHASES)
 ENCODER_INPUTS = (
     "ids",  # (B, T, n_features) int64, of rows in order; T is a multiple of BEAT_ROWS
     "cells",  # (B, T, 4) int64
@@ -54,7 +54,7 @@ def read_rows(ids: Tensor, cells: Tensor) -> Tensor:
             intervals.append(torch.where(both, (cell - triangle) % 12, DEGREES - 1))
     phase = torch.clamp(ids[..., COLUMN["row_in_bar"]], max=PHASES - 1)
     read = torch.stack([*parts, *moves, *intervals, *octaves, phase], dim=-1)
-    return read + torch.tensor([sum(_SIZES[:place]) for place in range(len(_SIZES))], device=ids.device)
+    return read + torch.tensor([sum(SIZES[:place]) for place in range(len(SIZES))], device=ids.device)
 
 
 class Encoder(nn.Module):
@@ -63,7 +63,7 @@ class Encoder(nn.Module):
     def __init__(self, latent: int, width: int) -> None:
         super().__init__()
         W = width
-        self.table = nn.Embedding(sum(_SIZES), W)
+        self.table = nn.Embedding(sum(SIZES), W)
         self.beat = nn.Conv1d(W, W, BEAT_ROWS, stride=BEAT_ROWS)
         self.around = nn.Conv1d(W, W, 5, padding=2)
         self.norm = nn.LayerNorm(W)

@@ -214,9 +214,12 @@ def valid_batches(corpus: Corpus, config: TrainConfig) -> list[dict[str, Tensor]
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for checkpoints and logs.")
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.ckpt.")
 @click.option("--start", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Begin with the averaged weights of this checkpoint.")
+@click.option("--encoder", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Output of export.train_latent: the latent's encoder, which then stays as it is.")
 @click.option("--minutes", type=float, default=1e9, help="Stop after so long.")
 @click.option("--devices", default="auto", help="As Lightning's.")
-def main(corpus: Path, config: Path, out: Path, resume: bool, start: Path | None, minutes: float, devices: str) -> None:
+def main(
+    corpus: Path, config: Path, out: Path, resume: bool, start: Path | None, encoder: Path | None, minutes: float, devices: str
+) -> None:
     """Train the row transformer."""
     settings = load_config(config)
     L.seed_everything(settings.seed)
@@ -230,7 +233,9 @@ def main(corpus: Path, config: Path, out: Path, resume: bool, start: Path | None
     if start is not None and not resume:
         weights = averaged_weights(torch.load(start, map_location="cpu", weights_only=True))
         begin_with(run.net, weights)
-    if run.net.encoder is not None and not resume and (start is None or "encoder.out.weight" not in weights):
+    if encoder is not None:
+        use_encoder(run, torch.load(encoder, map_location="cpu", weights_only=True)["encoder"])
+    elif run.net.encoder is not None and not resume and (start is None or "encoder.out.weight" not in weights):
         spread_points(run.net, crops)
     click.echo(f"{sum(p.numel() for p in run.net.parameters()) / 1e6:.2f} M parameters", err=True)
     best = ModelCheckpoint(out, "best", monitor="valid/bits", mode="min", save_weights_only=True, enable_version_counter=False)
@@ -262,6 +267,15 @@ def main(corpus: Path, config: Path, out: Path, resume: bool, start: Path | None
         ckpt_path=str(out / "last.ckpt") if resume else None,
     )
     click.echo(f"best valid {float(best.best_model_score or math.nan):.3f} bits a row, {best.best_model_path}")
+
+
+def use_encoder(run: Run, weights: dict[str, Tensor]) -> None:
+    """Give a run a finished encoder, which it does not train."""
+    for net in (run.net, run.average.module):
+        if net.encoder is None:
+            raise click.UsageError("--encoder: the configuration has no latent; set [model] latent to the encoder's")
+        net.encoder.load_state_dict(weights)
+        net.encoder.requires_grad_(False)
 
 
 def spread_points(net: RowModel, crops: Crops, batches: int = 16) -> None:

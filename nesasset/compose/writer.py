@@ -373,7 +373,9 @@ class _Desk:
         """Return what onsets gain in log probability, (B,), so that the piece becomes as dense as was asked for."""
         bars = self.plan.classes[: row // self.bar_rows + 1, :3]
         playing = (bars != SILENT).sum(axis=0) > 0
-        rows = np.repeat((bars != SILENT).sum(axis=1), self.bar_rows)[:row].sum()
+        # The model's classes are of the rows in which a voice plays; who asks for a density hears the rests as well.
+        heard = np.full(len(bars), playing.sum()) if self.request.onsets else (bars != SILENT).sum(axis=1)
+        rows = np.repeat(heard, self.bar_rows)[:row].sum()
         onsets = (self.cells[:, :row, :3] >= ONSET_ID)[:, :, playing].sum(axis=(1, 2))
         told = class_onsets(self.density)
         wanted = self.request.onsets or told
