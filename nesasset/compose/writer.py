@@ -74,6 +74,7 @@ FORBIDDEN: Final = np.float32(-1e9)
 RANGES: Final = (*((pitch_to_id(PITCH_RANGES[voice][0]), pitch_to_id(HIGHEST_PITCH)) for voice in VOICES[:3]), (ONSET_ID, ONSET_ID))
 ASKED_MODE: Final = 0.6  # what a note gains in log probability for a standard deviation in the key profile of a mode that was asked for
 ASKED_CHORD: Final = (0.7, 0.7, 1.4)  # what notes outside a chord that was asked for lose in log probability: P1, P2, TR
+GIVEN_CHORD: Final = (0.35, 0.35, 0.7)  # the same beside given notes, over the chords that were found for these
 SERVO: Final = 1.5  # what an onset gains in log probability where there are too few by a factor of e
 SERVO_LIMIT: Final = 1.2
 SERVO_ROWS: Final = 32  # rows at the wanted density that are taken as heard before the first
@@ -233,10 +234,13 @@ class _Desk:
         wishes, tonic = self.request.wishes, self.plan.tonic
         bias = np.zeros((self.plan.n_bars, 2, 3, 88), dtype=np.float32)
         pitch_class = (np.arange(88) + LOWEST_PITCH) % 12
+        outside = ~chord_tones()[self.plan.chords][:, :, pitch_class]  # (n_bars, 2, 88)
+        beside = self._beside()
         if wishes.chords:
-            outside = ~chord_tones()[self.plan.chords][:, :, pitch_class]  # (n_bars, 2, 88)
             bias -= outside[:, :, None] * np.array(ASKED_CHORD, dtype=np.float32)[:, None]
-        elif wishes.mode:
+        elif beside.any():
+            bias -= (beside[:, None, None] & outside)[:, :, None] * np.array(GIVEN_CHORD, dtype=np.float32)[:, None]
+        if wishes.mode and not wishes.chords:
             profile = np.roll(PROFILES[wishes.mode], tonic)
             bias += ASKED_MODE * ((profile - profile.mean()) / profile.std())[pitch_class]
         if wishes.scale:
@@ -245,6 +249,11 @@ class _Desk:
             bias[:, :, voice, : low - ONSET_ID] = FORBIDDEN
             bias[:, :, voice, high - ONSET_ID + 1 :] = FORBIDDEN
         return np.broadcast_to(bias[:, :, None, None], (self.plan.n_bars, 2, self.count, 1, 3, 88))
+
+    def _beside(self) -> NDArray[np.bool_]:
+        """Return in which bars something is to be written beside a given melodic voice, (n_bars,)."""
+        cells = self.given.cells.reshape(self.plan.n_bars, -1, 4)[:, :, :3]
+        return np.asarray((cells >= ONSET_ID).any(axis=(1, 2)) & (cells < 0).any(axis=(1, 2)))
 
     def _turn(self) -> int:
         """Return the row before which the loop's beginning is put in sight; -1 for never.
@@ -431,19 +440,19 @@ class _Desk:
             self.cells[:, row] = cells
             self.slots[:, row] = np.where(cells[:, list(SLOT_VOICES)] >= ONSET_ID, slots, -1)
             self.history.add(self.cells[:, row], self.slots[:, row])
-        self._read(first, first + self.bar_rows)
+        self._read(first, first + self.bar_rows, self.count)
 
-    def _read(self, start: int, stop: int) -> None:
-        """Let the model read rows that are known, in one call."""
+    def _read(self, start: int, stop: int, count: int) -> None:
+        """Let the model read rows that are known, of the first `count` drafts, in one call."""
         rows = np.arange(start, stop)
         self.model.run(
-            self.song,
+            self.song.repeat(count),
             self.cache,
-            self.ids[:, rows],
-            self.seen[:, rows],
-            np.broadcast_to(rows, (self.count, len(rows))),
-            force_cells=self.cells[:, rows],
-            force_slots=np.maximum(self.slots[:, rows], 0),
+            self.ids[:count, rows],
+            self.seen[:count, rows],
+            np.broadcast_to(rows, (count, len(rows))),
+            force_cells=self.cells[:count, rows],
+            force_slots=np.maximum(self.slots[:count, rows], 0),
         )
 
     def make_room(self) -> None:
@@ -493,19 +502,22 @@ class _Desk:
         if outlook == self.outlook and not self.unread:
             return
         self.outlook, self.unread = outlook, False
-        self.cache = self.model.cache(self.count)
         self.n_future = 0 if outlook < 0 else self.bar_rows
+        count = 1 if (self.cells[:, :first] == self.cells[:1, :first]).all() else self.count  # what all have in common is read once
+        self.cache = self.model.cache(count)
         if outlook >= 0:
-            self._foresee(outlook, self.n_rows if outlook <= first else outlook)
+            self._foresee(outlook, self.n_rows if outlook <= first else outlook, count)
         start = max(0, first - (self.model.context - KEPT_FREE))
         if first > start:
-            self._read(start, first)
+            self._read(start, first, count)
+        if count < self.count:
+            self.cache.arrays = [np.repeat(array, self.count, axis=0) for array in self.cache.arrays]
 
-    def _foresee(self, start: int, end: int) -> None:
-        """Show the model the bar at `start` as what follows the row before `end`."""
+    def _foresee(self, start: int, end: int, count: int) -> None:
+        """Show the model the bar at `start` as what follows the row before `end`, of the first `count` drafts."""
         rows = self.bar_rows
         future = []
-        for cells, slots in zip(self.cells[:, : start + rows], self.slots[:, : start + rows], strict=True):
+        for cells, slots in zip(self.cells[:count, : start + rows], self.slots[:count, : start + rows], strict=True):
             past, past_slots = history_features(cells, slots)
             ids = np.zeros((rows, len(FEATURES)), dtype=np.int16)
             seen = np.full((rows, len(SLOT_FEATURES)), NO_SLOT, dtype=np.int8)
@@ -514,12 +526,12 @@ class _Desk:
             as_future(ids, seen)
             future.append((ids, seen))
         self.model.run(
-            self.song,
+            self.song.repeat(count),
             self.cache,
             np.stack([ids for ids, _ in future]),
             np.stack([seen for _, seen in future]),
-            np.broadcast_to(end + 1 + np.arange(rows), (self.count, rows)),
-            force_cells=np.zeros((self.count, rows, 4), dtype=np.int64),
+            np.broadcast_to(end + 1 + np.arange(rows), (count, rows)),
+            force_cells=np.zeros((count, rows, 4), dtype=np.int64),
         )
 
     def drafts(self) -> list[Draft]:
