@@ -151,12 +151,12 @@ def built_in(frames: int) -> list[Line]:
     for number, level in enumerate(levels):
         first = start + number * share
         lines += [Line(first, "level", level), Line(first + 1, "bot", "on")]
-        lines.append(Line(first + share // 3, "shot", level))
+        lines.append(Line(first + share * 9 // 20, "shot", level))  # the keeper is in sight by then
         lines.append(Line(first + share // 2, "tap", "overlay"))
         lines.append(Line(first + share // 2 + share // 5, "shot", f"{level}-overlay"))
         lines.append(Line(first + share // 2 + share // 5 + 1, "tap", "overlay"))
         if level == "castle":
-            lines.append(Line(first + share // 4, "health", "1"))
+            lines.append(Line(first + share * 3 // 5, "health", "1"))
         if level == "lake":
             lines += [Line(first + share // 4, "tap", "start"), Line(first + share // 4 + share // 40 + 1, "tap", "start")]
     return sorted(lines, key=lambda line: line.frame)

@@ -108,6 +108,20 @@ def test_undisturbed_the_engine_gives_the_samples_of_the_renderer(score: Score) 
     assert np.array_equal(Stage(score).play(frames), alone(score, frames))
 
 
+def with_rests(score: Score, rows: range) -> Score:
+    """Return a score whose pulses rest for some rows."""
+    voices = {name: tuple(REST if at == rows[0] else HOLD if at in rows else cell for at, cell in enumerate(cells)) for name, cells in score.voices.items()}
+    return replace(score, voices=score.voices | {name: voices[name] for name in ("P1", "P2")})
+
+
+@pytest.mark.parametrize(("intro_bars", "rows"), [(0, range(9)), (1, range(16, 23))])
+def test_a_loop_that_begins_with_a_rest_is_the_renderer_s_in_every_pass(intro_bars: int, rows: range) -> None:
+    """What a rest leaves behind is the note before it in the score, not the loop's last: it sets the phase of the next one."""
+    score = with_rests(loop_score(3, intro_bars=intro_bars), rows)
+    frames = 4 * score.n_frames
+    assert np.array_equal(Stage(score).play(frames), alone(score, frames))
+
+
 # What commands do, by ear.
 
 

@@ -65,8 +65,24 @@ class Voice:
         if isinstance(cell, Note):
             self.source = cell.pitch if self.last_pitch is None else self.last_pitch
             self.last_pitch, self.row, self.age, self.stop = cell.pitch, row, 0, None
+        elif self.row > row >= 0:
+            self._rest_after_turn(score, row)
         elif self.stop is None and self.row >= 0:
             self.stop = max(0, self.age - 1)
+
+    def _rest_after_turn(self, score: Score, row: int) -> None:
+        """Rest in a row that the loop has come back to: what is left is, as for the driver, the note written before that row."""
+        cells = score.voices[self.name]
+        self.row = next((at for at in range(row - 1, -1, -1) if isinstance(cells[at], Note)), -1)
+        if self.row < 0:
+            self.stop = None
+            return
+        note = cells[self.row]
+        assert isinstance(note, Note)
+        ended = next(at for at in range(self.row + 1, row + 1) if cells[at] is REST)
+        self.age = self.stop = max(0, score.row_frame(ended) - score.row_frame(self.row) - note.delay - 1)
+        earlier = (cell.pitch for cell in reversed(cells[: self.row]) if isinstance(cell, Note))
+        self.source = next(earlier, note.pitch)
 
     def sound(self, score: Score, semitones: int) -> Sound:
         """Return what sounds in this frame."""
