@@ -1,4 +1,4 @@
-"""What belongs to no single track: an engine's lists, code and sprites, made of the facts of all its tracks. Writes nothing."""
+"""What belongs to no single track: an engine's lists, code, sprites and sound effects, made of the facts of all its tracks. Writes nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nesasset.build import keys
+from nesasset.build import effects, keys
 from nesasset.build.cache import Cache
 from nesasset.build.engines import Export, Piece
 from nesasset.build.glue import godot
@@ -52,8 +52,9 @@ def export_of(
 
 
 def texts(project: Project, target: Target, export: Export, made: Mapping[str, Made], cache: Cache | None) -> dict[str, bytes]:
-    """Return the contents of an engine's files around the tracks by path; a sprite is among them."""
-    contents: dict[str, bytes] = {}
+    """Return the contents of an engine's files around the tracks by path; sound effects and a sprite are among them."""
+    contents = effects.files(project, target)
+    export = replace(export, effects=effects.paths(project, target))
     if target.engine.sprite:
         from nesasset.build.sprite import SpriteJob, make_sprite
 

@@ -70,7 +70,8 @@ class Export:
     """The export's folder, seen from the manifest."""
     fingerprints: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """SHA-256 and size of every sound file and its companions, by path."""
-
+    effects: Mapping[str, str] = field(default_factory=dict)
+    """Paths of the sound effects by id."""
 
     def below(self, parent: str) -> str:
         """Return the export's folder as seen from a folder that the engine counts from, with a slash behind; '' for itself."""
@@ -122,6 +123,8 @@ class Engine:
     """Between the stem and what part of the track a file is."""
     folders: Mapping[bool, str] = field(default_factory=dict)
     """Folder below the export's by whether a track loops."""
+    effects: str = "sfx/"
+    """Folder of the sound effects, below the export's."""
     sprite: bool = False
     """One sound file holds all tracks."""
     extras: tuple[str, ...] = ()
@@ -170,7 +173,7 @@ _TABLE: Final = (
     Engine(
         "rpgmaker", "RPG Maker MV and MZ", "audio", ("ogg",), "tags", "", "exact",
         "The engine reads LOOPSTART and LOOPLENGTH. Loops are background music (bgm), jingles are music effects (me).",
-        folders={True: "bgm/", False: "me/"},
+        folders={True: "bgm/", False: "me/"}, effects="se/",
     ),
     Engine(
         "gamemaker", "GameMaker", "datafiles/music", ("ogg",), "code", "seconds", "inside",

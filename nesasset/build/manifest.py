@@ -33,7 +33,8 @@ from nesasset.compose import controls as ranges
 from nesasset.compose.controls import Controls, check_seed
 from nesasset.compose.members import MEMBERS, find_member
 from nesasset.compose.scales import SCALES
-from nesasset.errors import ControlError, ManifestError, UnknownThemeError
+from nesasset.errors import ControlError, ManifestError, UnknownThemeError, did_you_mean
+from nesasset.sfx import CLASSES, tuned_to
 from nesasset.themes import MODES, REGISTERS, THEMES, theme
 
 SCHEMA: Final = 1
@@ -85,6 +86,20 @@ def _member_name(name: str) -> str:
         return find_member(name).name
     except ControlError as error:
         raise ValueError(str(error)) from error
+
+
+def _effect_class(name: str) -> str:
+    if name not in CLASSES:
+        raise ValueError(f"unknown class of effect {name!r}{did_you_mean(name, CLASSES) or ' (nesasset sfx --list names them all)'}")
+    return name
+
+
+def _chord(name: str) -> str:
+    try:
+        tuned_to(name)
+    except ControlError as error:
+        raise ValueError(str(error)) from error
+    return name
 
 
 class _Table(BaseModel):
@@ -143,6 +158,14 @@ class Pack(_Table):
     author: Annotated[str, Field(max_length=200)] = _about("Written into the files' tags.", "")
     license: Annotated[str, Field(max_length=200)] = _about("Written into the files' tags.", "")
     scores: Annotated[str, Field(max_length=200)] = _about("Folder of the kept scores, seen from the manifest.", "scores")
+
+
+class Effect(_Table):
+    """One [sfx.ID] table: a sound effect of the chip, a file in every export."""
+
+    class_: Annotated[str, AfterValidator(_effect_class), _choice(CLASSES)] | None = _about("What happens; the id where it is left out. nesasset sfx --list names them.", alias="class")
+    seed: Seed = _about("Another seed, another effect of the class.", 0)
+    chord: Annotated[str, AfterValidator(_chord)] | None = _about("Keep to the tones of a chord: C, F#m, Bdim.")
 
 
 class Quality(_Table):
@@ -212,6 +235,7 @@ class Manifest(_Table):
     track: Annotated[dict[TrackId, Track], Field(max_length=MAX_TRACKS)] = {}
     export: dict[EngineName, Export] = {}
     quality: Quality = Quality()
+    sfx: Annotated[dict[TrackId, Effect], Field(max_length=MAX_TRACKS)] = {}
     sources: Sources | None = None
 
     def controls(self, track_id: str) -> Controls:
@@ -235,7 +259,7 @@ class Manifest(_Table):
                 self.controls(track_id)
             except ControlError as error:
                 found.append((("track", track_id), str(error)))
-        found += self._family_faults() + self._export_faults() + _path_faults(self)
+        found += self._family_faults() + self._effect_faults() + self._export_faults() + _path_faults(self)
         if found:
             raise FaultsError([(place, _at(place, reason)) for place, reason in found])
         return self
@@ -252,6 +276,23 @@ class Manifest(_Table):
                     found.append((("track", track_id, "family"), f"its {member} would be the track {name}, which there is already; change that one's id"))
                 elif not ID_PATTERN.fullmatch(name):
                     found.append((("track", track_id, "family"), f"{name} would have {len(name)} letters, and a track's id has 64 at most; give the track a shorter one"))
+        return found
+
+    def _effect_faults(self) -> list[tuple[faults.Place, str]]:
+        """Return the effects of no class, and those that an engine cannot tell from another."""
+        from nesasset.build.engines import engine
+
+        found: list[tuple[faults.Place, str]] = []
+        for name, effect in self.sfx.items():
+            if effect.class_ is None and name not in CLASSES:
+                hint = did_you_mean(name, CLASSES) or f" such as {', '.join(CLASSES[:4])}"
+                found.append((("sfx", name), f'a class = "…" is missing, and {name!r} is none itself{hint}'))
+        for target in map(engine, self.export):
+            stems: dict[str, str] = {}
+            for name in self.sfx:
+                other = stems.setdefault(target.stem(name), name)
+                if other != name:
+                    found.append((("sfx", name), f"{target.title} would give it the same file as {other}; change one of the ids"))
         return found
 
     def ids(self) -> list[str]:
@@ -339,7 +380,7 @@ def loads(text: str, name: str = DEFAULT_NAME) -> Manifest:
 
 
 _MODELS: Final[Mapping[str, type[BaseModel]]] = {
-    "pack": Pack, "defaults": Wishes, "track": Track, "export": Export, "quality": Quality, "sources": Sources,
+    "pack": Pack, "defaults": Wishes, "track": Track, "export": Export, "sfx": Effect, "quality": Quality, "sources": Sources,
 }  # fmt: skip
 
 

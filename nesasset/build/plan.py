@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-from nesasset.build import keys, lock
+from nesasset.build import effects, keys, lock
 from nesasset.build.cache import Cache
 from nesasset.build.lock import Files, Lock, Pinned
 from nesasset.build.order import Order, seeds
@@ -222,6 +222,7 @@ _WHY: Final = {
     "synth": "nesasset's synth has changed",
     "wishes": "the manifest asks for something else",
     "tracks": "its tracks have changed",
+    "effects": "the sound effects have changed",
 }
 
 
@@ -293,12 +294,13 @@ def around_made_from(project: Project, target: Target, digests: Mapping[str, Map
         "names": keys.digest([pack.name, pack.author, pack.license, pack.rate])[:16],
         "options": keys.digest(target.options.to_json())[:16],
         "engine": target.engine.version,
+        **effects.made_from(project, target),
     }
 
 
 def _around(project: Project, target: Target, tracks: Mapping[str, TrackPlan], locked: Lock, cache: Cache | None) -> tuple[str, ...]:
     chosen = [plan for track_id, plan in tracks.items() if target.wants(track_id)]
-    if not chosen or not (target.engine.glue or target.engine.sprite):
+    if not chosen or not (target.engine.glue or target.engine.sprite or project.effects):
         return ()
     if any(plan.action != KEEP for plan in chosen):
         return (_WHY["tracks"],)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
@@ -61,6 +61,17 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
+class Effect:
+    """A sound effect that is wanted."""
+
+    kind: str
+    """Its class."""
+    seed: int
+    chord: str | None
+    """Whose tones it keeps to."""
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """Everything that is to be built."""
 
@@ -73,6 +84,8 @@ class Project:
     targets: tuple[Target, ...]
     inputs: tuple[Path, ...]
     """Files that were read: a change of one may change what is to be built."""
+    effects: Mapping[str, Effect] = field(default_factory=dict)
+    """Sound effects by id."""
 
     @property
     def root(self) -> Path:
@@ -147,7 +160,9 @@ def load(path: Path, folder: str | None = None, cache: Cache | None = None) -> P
     pack = Pack(**values["pack"])
     orders = {order.id: order for track_id, entry in values["tracks"].items() for order in _orders(track_id, entry, pack)}
     inputs = (root / path.name, *maps)
-    return Project(root / path.name, pack, Quality(**values["quality"]), orders, _targets(values["exports"], pack.rate, root, folder), inputs)
+    effects = {name: Effect(**entry) for name, entry in values.get("effects", {}).items()}  # what was judged before has none
+    targets = _targets(values["exports"], pack.rate, root, folder)
+    return Project(root / path.name, pack, Quality(**values["quality"]), orders, targets, inputs, effects)
 
 
 def member_id(track_id: str, member: str) -> str:
@@ -200,6 +215,7 @@ def _judged(text: str, name: str, root: Path) -> tuple[dict[str, Any], list[Path
         "quality": manifest.quality.model_dump(),
         "tracks": tracks,
         "exports": {name: export.model_dump() for name, export in manifest.export.items()},
+        "effects": {name: {"kind": effect.class_ or name, "seed": effect.seed, "chord": effect.chord} for name, effect in manifest.sfx.items()},
         "maps": manifest.sources is not None,
     }, maps
 

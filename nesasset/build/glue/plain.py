@@ -35,6 +35,7 @@ def files(export: Export) -> Texts:
             }
             for piece in export.pieces
         ],
+        **({"effects": dict(export.effects)} if export.effects else {}),
         "files": dict(export.fingerprints),
     }
     return {PACK_FILE: json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"}

@@ -29,6 +29,9 @@ def pygame(export: Export) -> Texts:
         for piece in export.pieces
     )
     names = ", ".join(piece.stem.upper() for piece in export.pieces)
+    sounds = "".join(f"    {_text(name)}: _FOLDER / {_text(path)},\n" for name, path in export.effects.items())
+    # Of the whole text only this depends on whether there are effects: without them it is as it always was.
+    effects = f'\nEFFECTS: Final = {{\n{sounds}}}\n"""Sound effects by id, for pygame.mixer.Sound(music.EFFECTS["{next(iter(export.effects))}"])."""\n' if sounds else ""
     return {
         "nesasset_music.py": f'''"""Music of {_comment(export.pack["name"]).replace(chr(92), "/").replace('"', "'")}, written by nesasset build.
 
@@ -83,7 +86,7 @@ class Track:
 {rows}
 
 ALL: Final = ({names},)
-'''
+{effects}'''
     }
 
 
