@@ -6,9 +6,9 @@ adds a note that the harmony does not have: what is added is of the chord that t
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from nesasset.articulation import articulate
 from nesasset.chords import chord_root
@@ -36,7 +36,7 @@ def with_tempo(score: Score, factor: float) -> Score:
     """
     rows = len(score.groove) * score.bar_rows
     edges = [round(score.row_frame(row) / factor) for row in range(rows + 1)]
-    groove = [min(max(b - a, 1), MAX_ROW_FRAMES) for a, b in itertools.pairwise(edges)]
+    groove = [min(max(b - a, 1), MAX_ROW_FRAMES) for a, b in pairwise(edges)]
     for period in range(1, rows + 1):
         if rows % period == 0 and groove == groove[:period] * (rows // period):
             groove = groove[:period]
@@ -48,6 +48,16 @@ def with_tempo(score: Score, factor: float) -> Score:
         room = shortest - delays.get(voice, 0) - 1
         voices[voice] = tuple(replace(cell, delay=min(cell.delay, room)) if isinstance(cell, Note) and cell.delay else cell for cell in score.voices[voice])
     return replace(score, groove=tuple(groove), delays=delays, voices=voices)
+
+
+def ramp(before: Score, after: Score, rows: int) -> tuple[int, ...]:
+    """Return the frames of so many rows whose tempo goes in a straight line from one score's to another's."""
+    first, last = (sum(score.groove) / len(score.groove) for score in (before, after))
+    edges, total = [0], 0.0
+    for row in range(rows):
+        total += first + (last - first) * (row + 0.5) / rows
+        edges.append(max(edges[-1] + 1, round(total)))
+    return tuple(min(b - a, MAX_ROW_FRAMES) for a, b in pairwise(edges))
 
 
 def silenced(score: Score, voice: str) -> Score:

@@ -1,14 +1,15 @@
 """A bridge: one bar that leads from one piece into another. Two scores in, a score out; no chance in it.
 
 It stands on the dominant of the piece to come, its tempo goes in a straight line from the one to the other, pulse 1 walks
-the new scale from the old tune's last note to the new tune's first, and the drums roll up to the bar line.
+the new scale from the old tune's last note to the new tune's first, and the drums roll up to the bar line. The model's own
+bridges, which take a second to write, are in compose/bridge.py.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Final
 
+from nesasset.compose.recast import ramp
 from nesasset.play.harmony import key_of
 from nesasset.score import HOLD, Cell, Instrument, Note, Score
 from nesasset.units import VOICES, in_range
@@ -50,20 +51,9 @@ def bridge(before: Score, after: Score, row: int = 0) -> Score:
     for at in range(rows):
         if at >= roll or (at % half == 0 and at >= rows // 2) or at % beat == 0:
             voices["NO"][at] = Note(3, volume=7 + 8 * at // max(1, rows - 1))
-    first, last = _row_frames(before), _row_frames(after)
-    edges = [0]
-    total = 0.0
-    for at in range(rows):
-        total += first + (last - first) * (at + 0.5) / rows
-        edges.append(max(edges[-1] + 1, round(total)))
-    groove = tuple(min(b - a, 64) for a, b in pairwise(edges))
     instruments = (_like(after, "P1", _LEAD), _like(after, "P2", _INNER), _BASS, _like(after, "NO", _DRUM))
     cells = {voice: tuple(part) for voice, part in voices.items()}
-    return Score(cells, instruments, groove, rows, beat, title="bridge", theme=after.theme)
-
-
-def _row_frames(score: Score) -> float:
-    return sum(score.groove) / len(score.groove)
+    return Score(cells, instruments, ramp(before, after, rows), rows, beat, title="bridge", theme=after.theme)
 
 
 def _pitch_near(score: Score, voice: str, row: int, backwards: bool = False) -> int | None:
