@@ -34,6 +34,7 @@ from nesasset.units import VOICES
 from nesasset.vocabulary import CONTROLS, EXACT, FIXED_CLASSES, NEW, RHYTHM, SEQUENCE, SILENT, VARIED
 
 CANDIDATES: Final = 4
+TEMPERATURE: Final = 0.9  # of the choice of notes, times the model's own: new bars are to be of a piece with the old ones
 TOUCHED: Final = 1.25  # strength times this is the share of what may change that does
 DEPTHS: Final = (0.4, 0.7)  # below the first a part is varied, below the second its rhythm is kept
 DEPTH_SPREAD: Final = 0.4  # width of the chance that is added to the strength before it is compared with these
@@ -125,7 +126,9 @@ def vary(score: Score, seed: int = 0, variation: Variation | None = None, model:
     }
     words = (parent["sha256"], seed)  # not the strength: what is touched grows with it
     named = np.isin(VOICES, (variation.voices or "").split())
-    work = _work(material, allowed, named, variation.strength, request_of(material, seed, model), model, generator(("plan", *words)))
+    request = request_of(material, seed, model)
+    request = replace(request, note_temperature=request.note_temperature * TEMPERATURE)
+    work = _work(material, allowed, named, variation.strength, request, model, generator(("plan", *words)))
     told["free"] = {voice: _runs(work.free[:, column]) for column, voice in enumerate(VOICES) if work.free[:, column].any()}
     if not work.free.any():
         return replace(score, provenance=told)
@@ -224,10 +227,11 @@ def _second_pass(plan: Plan, free: NDArray[np.bool_], depths: NDArray[np.int64])
     for bar in range(n):
         own, new = plan.classes[bar], free[bar]
         copies = np.isin(own, (EXACT, SEQUENCE)) & (plan.lags[bar] > 0)
-        stale = copies & new & ~free[bar - int(plan.lags[bar])]  # what they repeat is kept, and so they would be
+        stale = copies & new & ~free[bar - int(plan.lags[bar])]  # what they repeat is kept: they come to vary it
         repeats = plan.lags[bar] > 0 and (np.isin(own, FIXED_CLASSES) & ~stale)[new].all()
         if new.any() and (repeats or (depths[bar][new] == NEW).all()):
-            lags[bar], classes[bar], shifts[bar] = plan.lags[bar], np.where(stale, NEW, own), plan.shifts[bar]
+            lags[bar], classes[bar] = plan.lags[bar], np.where(stale, VARIED, own)
+            shifts[bar] = plan.shifts[bar] if (classes[bar] == SEQUENCE).any() else 0
         else:
             classes[bar] = np.where(own == SILENT, SILENT, np.where(new, depths[bar], EXACT))
         classes[bar] = np.where(new & (own == SILENT), NEW, classes[bar])
