@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -162,7 +163,8 @@ class Engine:
             NesassetError: The score or effect that comes with it is none.
         """
         told = check(command)
-        getattr(self, f"_do_{told['do']}")(told)
+        # Interned: Python's cache of looked-up methods would keep every new text, and grow for hours.
+        getattr(self, sys.intern(f"_do_{told['do']}"))(told)
 
     def _do_add(self, command: Mapping[str, Any]) -> None:
         name, score = command["name"], command["score"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import importlib
 import json
 import os
 import pickle
@@ -111,6 +112,13 @@ def _warm(order: Mapping[str, Any]) -> None:
     next(compose_bars("overworld", 0, Controls(bars=1), _model(order.get("model"))))
 
 
+def _prepare() -> None:
+    """Load what the first bar needs beside the model, in a thread, while onnxruntime, which lets go of the interpreter, makes its sessions."""
+    with contextlib.suppress(ImportError):  # it is told where it is wanted
+        for name in ("numpy.random", *(f"nesasset.compose.{part}" for part in ("assemble", "judge", "writer"))):
+            importlib.import_module(name)
+
+
 class Desk:
     """Works on several orders at once: the next bar is always written for the piece that has fewest.
 
@@ -152,6 +160,7 @@ def serve(orders: BinaryIO, out: BinaryIO) -> None:
         waiting.put(None)
 
     threading.Thread(target=read, daemon=True).start()
+    threading.Thread(target=_prepare, daemon=True).start()
     desk, more, answered = Desk(), True, 0
     while more:
         while more and (desk.is_empty or not waiting.empty()):
