@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from nesasset.model import DEFAULT_MODEL, Model, default_model, load_model, models_dir
+from nesasset import model as models
+from nesasset.model import DEFAULT_MODEL, Model, load_model, models_dir
+from nesasset.score import Score
 
 
 def user_models_dir() -> Path:
@@ -34,7 +36,7 @@ def named_model(name: str | None) -> Model:
         ModelMismatchError: There is no such model, or its files do not belong together.
     """
     if name is None or name == DEFAULT_MODEL:
-        return default_model()
+        return models.default_model()
     if name.endswith((".json", ".onnx")):
         return load_model(name)
     found = model_file(name, ".json")
@@ -44,6 +46,12 @@ def named_model(name: str | None) -> Model:
         known = model_names()
         raise ModelMismatchError(f"no model {name!r} is installed{did_you_mean(name, known) if known else ''}; nesasset models lists what there is")
     return _load_once(found)
+
+
+def model_of(score: Score) -> Model:
+    """Return the model that composed a score, where it is installed, else the default: what is made of a piece has no other training."""
+    name = score.provenance.get("model")
+    return named_model(name) if isinstance(name, str) and model_file(name, ".json") is not None else models.default_model()
 
 
 @lru_cache(maxsize=2)

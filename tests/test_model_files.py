@@ -208,3 +208,18 @@ def test_the_users_folder_is_the_systems() -> None:
     """Added models lie in the system's place for a user's data."""
     assert user_models_dir().name == "models"
     assert "nesasset" in str(user_models_dir())
+
+
+def test_what_is_made_of_a_piece_has_its_model(home, bundle) -> None:
+    """The model that composed a score is taken for what is made of it, the default where that is not installed."""
+    from dataclasses import replace
+
+    from pieces import loop_score
+
+    from nesasset.model_names import model_of
+
+    score = replace(loop_score(), provenance={"model": "mystyle"})
+    assert model_of(score).name == "nes-1"
+    model_files.add(bundle)
+    assert model_of(score).name == "mystyle"
+    assert model_of(replace(score, provenance={})).name == "nes-1"

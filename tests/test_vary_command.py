@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +19,7 @@ from nesasset.units import VOICES
 def model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the commands compose with the stand-in."""
     loaded = standin()
-    for module in ("nesasset.model", "nesasset.compose.vary"):
-        monkeypatch.setattr(importlib.import_module(module), "default_model", lambda: loaded)
+    monkeypatch.setattr("nesasset.model.default_model", lambda: loaded)
 
 
 def tune(n_rows: int = 64, bar_rows: int = 16) -> Score:

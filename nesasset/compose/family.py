@@ -101,7 +101,7 @@ def family(score: Score, members: Iterable[str] = tuple(MEMBERS), seed: int = 0,
         score: Any score: the parent, which is not among them.
         members: Names of members.MEMBERS.
         seed: Of what the model composes.
-        model: A loaded model; None loads the default one where a member needs it.
+        model: A loaded model; None loads the one that composed the parent, or the default, where a member needs it.
 
     Returns:
         Scores with the parent's bars, rows and loop, whose provenance names it and what was done.
@@ -149,10 +149,10 @@ def _composed(score: Score, member: Member, seed: int, model: Model | None, word
     from nesasset.compose.rewrite import Rewrite, badness, carry_out, figures_of
     from nesasset.compose.vary import request_of
     from nesasset.features import SLOT_VOICES
-    from nesasset.model import default_model
+    from nesasset.model_names import model_of
     from nesasset.vocabulary import NEW, SILENT
 
-    model = model or default_model()
+    model = model or model_of(score)
     material = to_material(score, model)
     free = np.isin(VOICES, member.composed)
     plan = material.plan

@@ -25,7 +25,8 @@ from nesasset.compose.rewrite import Rewrite, badness, carry_out, figures_of, pa
 from nesasset.compose.vary import request_of
 from nesasset.errors import ControlError, MaterialError, out_of_range
 from nesasset.features import SLOT_VOICES
-from nesasset.model import Model, default_model
+from nesasset.model import Model
+from nesasset.model_names import model_of
 from nesasset.score import HOLD, MAX_INSTRUMENTS, REST, Cell, Note, Score
 from nesasset.units import VOICES, in_range
 from nesasset.vocabulary import EXACT, HOLD_ID, ONSET_ID, PALETTE_SLOTS, SEQUENCE
@@ -45,7 +46,7 @@ def morph(one: Score, other: Score, steps: int = 9, seed: int = 0, model: Model 
         other: Another, of the same metre.
         steps: How many scores, both ends included, 3 to 33.
         seed: Another seed, another way.
-        model: A loaded model; None loads the default one.
+        model: A loaded model; None loads the one that composed the score, or the default.
 
     Returns:
         So many scores, each of which loops as a whole; the first is `one` and the last `other`. The provenance of those between
@@ -56,7 +57,7 @@ def morph(one: Score, other: Score, steps: int = 9, seed: int = 0, model: Model 
         MaterialError: One of the scores does not loop, or cannot be composed with, or their metres differ.
         ModelMismatchError: The model cannot be loaded.
     """
-    way = Way.between(one, other, model or default_model())
+    way = Way.between(one, other, model or model_of(one))
     check_steps(steps)
     return [way.step(place, steps, seed) for place in range(steps)]
 

@@ -27,7 +27,8 @@ from nesasset.compose.request import Request, generator, resolve
 from nesasset.compose.rewrite import Rewrite, badness, carry_out, figures_of, parent_of
 from nesasset.errors import ControlError, out_of_range
 from nesasset.features import SLOT_VOICES
-from nesasset.model import Model, default_model
+from nesasset.model import Model
+from nesasset.model_names import model_of
 from nesasset.score import Score
 from nesasset.themes import THEMES
 from nesasset.units import VOICES
@@ -97,7 +98,7 @@ def vary(score: Score, seed: int = 0, variation: Variation | None = None, model:
         score: Any score, composed or imported; its loop, tempo, instruments and title stay.
         seed: Another seed, another variation.
         variation: Which bars and voices, and how strongly; None composes everything anew, in the score's form and harmony.
-        model: A loaded model; None loads the default one.
+        model: A loaded model; None loads the one that composed the score, or the default.
 
     Returns:
         A score whose provenance names its parent and what was done to it.
@@ -111,7 +112,7 @@ def vary(score: Score, seed: int = 0, variation: Variation | None = None, model:
 
     check_seed(seed)
     variation = variation or Variation()
-    model = model or default_model()
+    model = model or model_of(score)
     material = to_material(score, model)
     allowed = _allowed(score, variation)
     parent = parent_of(score)
