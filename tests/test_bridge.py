@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -115,7 +114,7 @@ def test_a_bridge_plays_between_its_pieces(pair, model):
 @pytest.fixture
 def folder(tmp_path, monkeypatch, pair):
     model = standin()
-    monkeypatch.setattr(import_module("nesasset.compose.bridge"), "default_model", lambda: model)
+    monkeypatch.setattr("nesasset.model.default_model", lambda: model)
     monkeypatch.chdir(tmp_path)
     for name, score in zip("ab", pair, strict=True):
         score_json.save(score, tmp_path / f"{name}.json")

@@ -31,7 +31,8 @@ from nesasset.compose.vary import request_of
 from nesasset.compose.writer import Draft, control_classes
 from nesasset.errors import ControlError, out_of_range
 from nesasset.features import SLOT_VOICES
-from nesasset.model import Model, default_model
+from nesasset.model import Model
+from nesasset.model_names import model_of
 from nesasset.score import HOLD, REST, Cell, Note, Score
 from nesasset.units import NOTE_NAMES, VOICES
 from nesasset.vocabulary import EXACT, NEW, NO_CHORD, RHYTHM, SILENT, VARIED
@@ -63,7 +64,7 @@ def bridge(
         bar: The bar of `before`, counted from 1, after which it is left; None for its last.
         bars: Length of the bridge, 1 or 2; two have room to go on and to foretell, and seams that surprise no more than others.
         seed: Another seed, another bridge.
-        model: A loaded model; None loads the default one.
+        model: A loaded model; None loads the one that composed the first score, or the default.
 
     Returns:
         A score without a loop, whose tempo goes from the one piece's to the other's. Its provenance names both and has the
@@ -83,7 +84,7 @@ def bridge(
     left = n_bars if bar is None else bar
     if not isinstance(left, int) or isinstance(left, bool) or not 1 <= left <= n_bars:
         raise ControlError(f"bar must be between 1 and {n_bars}, which the first score has, not {bar!r}")
-    model = model or default_model()
+    model = model or model_of(before)
     parents = {"from": {**parent_of(before), "bar": left}, "to": parent_of(after)}
     length = bars * after.bar_rows
     joined, front, start = _joined(before, after, min(left * before.bar_rows, heard_rows(before)), length)
