@@ -89,6 +89,9 @@ def manifest_text(name: str, engine_name: str, themes: Sequence[str], folder: st
         "",
         "# [quality]",
         "# loudness = -20         # LUFS: every track as loud as the others",
+        "",
+        "# [sfx.coin]             # sound effects: nesasset sfx --list names what there is",
+        "# seed = 3",
     ]
     seen: dict[str, int] = {}
     for number, word in enumerate(themes, start=1):

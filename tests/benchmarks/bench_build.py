@@ -133,9 +133,8 @@ def times(options: argparse.Namespace) -> dict[str, Any]:
         before = contents(folder / "music")
         changed = run(folder, cache, "build", "-j", str(options.jobs))
         after = contents(folder / "music")
-        # A track has an OGG and a sidecar; the list of all tracks tells of the change, too.
-        names = {Path(name).name.split(".")[0] for name in before if before[name] != after[name]} & {line[7:-1] for line in text.splitlines() if line.startswith("[track.")}
-        found |= {"one track changed, s": round(changed["seconds"], 2), "one track changed, tracks made": len(names)}
+        made = sum(before[name] != after[name] for name in before if name.endswith(".ogg"))
+        found |= {"one track changed, s": round(changed["seconds"], 2), "one track changed, tracks made": made}
         (folder / "nesasset.toml").write_text(text)
         back = run(folder, cache, "build", "-j", str(options.jobs))
         found |= {"changed back, s (from the cache)": round(back["seconds"], 2), "changed back, files unlike before": sum(before[name] != digest for name, digest in contents(folder / "music").items())}
