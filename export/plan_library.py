@@ -1,7 +1,7 @@
 """The plan library: what the training songs' forms, palettes and controls look like, without any of their notes.
 
-For each song one entry: its plan from the loop's start (or the song's), the palette of its instruments, its measured controls and,
-of a model with a latent, its point. The runtime draws an entry and composes new notes to it. Of the songs' harmony there are counts only, of all songs
+For each song one entry: its plan from the loop's start (or the song's), the palette of its instruments and its measured
+controls. The runtime draws an entry and composes new notes to it. Of the songs' harmony there are counts only, of all songs
 together: which chord follows which (nesasset.compose.harmony).
 """
 
@@ -11,20 +11,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from export.latent import BEAT_ROWS
-from export.model import RowModel
 from export.prepare import Rows, load_rows
 from nesasset.chords import transpose_chords
 from nesasset.compose.form_mining import bar_starts, mine_plan
 from nesasset.compose.harmony import Form, HarmonyModel, settle
 from nesasset.compose.key import find_key, pitch_class_weights
-from nesasset.compose.plan import POINT_STEPS
-from nesasset.compose.point import encoder_ids
-
-POINT_ROWS = 512  # of a song that its point is made from
 
 
 def song_harmonies(rows: Rows) -> list[tuple[NDArray[np.int64], Form]]:
@@ -37,10 +30,10 @@ def song_harmonies(rows: Rows) -> list[tuple[NDArray[np.int64], Form]]:
     return found
 
 
-def write_plan_library(corpus: Path, path: Path, net: RowModel | None = None) -> int:
-    """Write the library of a prepared corpus' train split, with points where the network has an encoder; return its number of entries."""
+def write_plan_library(corpus: Path, path: Path) -> int:
+    """Write the library of a prepared corpus' train split; return its number of entries."""
     rows = load_rows(corpus / "train")
-    lags, classes, shifts, kept, sizes, points = [], [], [], [], [], []
+    lags, classes, shifts, kept, sizes = [], [], [], [], []
     for song in range(len(rows.offsets) - 1):
         a, b = int(rows.offsets[song]), int(rows.offsets[song + 1])
         start = max(0, int(rows.loops[song, 0]))
@@ -57,10 +50,6 @@ def write_plan_library(corpus: Path, path: Path, net: RowModel | None = None) ->
         shifts.append(song_shifts)
         sizes.append(whole)
         kept.append(song)
-        if net is not None and net.encoder is not None:
-            slots = np.asarray(rows.slots[a + start : a + start + len(cells)])
-            points.append(_point(net, cells[:POINT_ROWS], slots[:POINT_ROWS], bar_rows))
-    told = {"points": np.clip(np.rint(np.array(points) * POINT_STEPS), -127, 127).astype(np.int8)} if points else {}
     np.savez_compressed(
         path,
         bars=np.cumsum([0, *sizes]).astype(np.int32),
@@ -72,17 +61,6 @@ def write_plan_library(corpus: Path, path: Path, net: RowModel | None = None) ->
         row_frames=np.asarray(rows.row_frames)[kept],
         pulse_palette=np.asarray(rows.pulse_palette)[kept].astype(np.int16),
         noise_palette=np.asarray(rows.noise_palette)[kept].astype(np.int16),
-        **told,
         **HarmonyModel.fit(song_harmonies(rows)).to_arrays(),
     )
     return len(kept)
-
-
-@torch.no_grad()
-def _point(net: RowModel, cells: NDArray[np.integer], slots: NDArray[np.integer], bar_rows: int) -> NDArray[np.float32]:
-    """Return the point of a song's rows, (latent,); whole beats of it are read."""
-    assert net.encoder is not None
-    n = len(cells) // BEAT_ROWS * BEAT_ROWS
-    ids = encoder_ids(cells, slots, bar_rows)[:n]
-    mean, _ = net.encoder(torch.from_numpy(ids)[None], torch.from_numpy(cells[:n].astype(np.int64))[None], torch.ones(1, n))
-    return mean[0].numpy()

@@ -200,7 +200,7 @@ def main(checkpoint: Path, corpus: Path, name: str, out: Path, keep_fp32: Path |
         export_fp32(net, fp32, out / f"{name}.song.onnx", out / f"{name}.latent.onnx")
         quantise(fp32, out / f"{name}.onnx")
     library = Library.load(corpus / "library.npz")
-    write_plan_library(corpus, out / f"{name}.plans.npz", net)
+    write_plan_library(corpus, out / f"{name}.plans.npz")
     summary = json.loads((corpus / "corpus.json").read_text(encoding="utf-8"))
     training = {
         "data": "NES-MDB (Donahue, Mao, McAuley 2018), train split: transcriptions of commercial game music, no licence from its owners",

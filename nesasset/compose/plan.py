@@ -70,8 +70,6 @@ class Plan:
         return len(self.lags)
 
 
-POINT_STEPS: Final = 32  # of one unit of a point, as the library has them
-
 _LETTERS: Final = "EVRQNS"  # of PLAN_CLASSES: exact, varied, rhythm, sequence, new, silent
 
 
@@ -222,7 +220,6 @@ def _cut(library: dict[str, NDArray[Any]], entry: int, bars: int) -> Plan:
         library["pulse_palette"][entry].astype(np.int64),
         library["noise_palette"][entry].astype(np.int64),
         library["controls"][entry].astype(np.int64),
-        point=library["points"][entry].astype(np.float32) / POINT_STEPS if "points" in library else None,
     )
 
 
