@@ -16,6 +16,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Self
 
 import numpy as np
@@ -44,6 +45,7 @@ Piece = str | os.PathLike[str] | Score
 
 EVENTS: Final = ("beat", "bar", "loop", "begin", "end", "stop", "fade", "stinger", "stinger end", "effect")
 _MAX_SCORES: Final = 512
+_made_effect = lru_cache(maxsize=128, typed=True)(sfx.make)  # a coin is taken again and again, and half a millisecond is much in a game's frame
 _MAX_ORDERS: Final = 64
 
 
@@ -472,7 +474,7 @@ class Music:
 
     def _effect(self, effect: str | Effect, seed: int, tuned: bool) -> None:
         if isinstance(effect, str):
-            effect = sfx.make(effect, seed, self._session.engine.pitch_classes() if tuned else ())
+            effect = _made_effect(effect, seed, self._session.engine.pitch_classes() if tuned else ())
         self._session.commands.append({"do": "effect", "effect": effect})
 
     def _restore(self, data: bytes) -> None:
