@@ -62,7 +62,7 @@ def bridge(
         before: The piece that is left.
         after: The piece to come: its first bar follows. The bridge has its metre.
         bar: The bar of `before`, counted from 1, after which it is left; None for its last.
-        bars: Length of the bridge, 1 or 2; two have room to go on and to foretell, and seams that surprise no more than others.
+        bars: Length of the bridge, 1 or 2; two have room to go on and to foretell: their seams surprise much less.
         seed: Another seed, another bridge.
         model: A loaded model; None loads the one that composed the first score, or the default.
 
