@@ -129,3 +129,15 @@ def test_lists_of_bars() -> None:
     """Ranges and single bars, in any order, each once, counted from 1."""
     assert parse_bars("5-6, 1 6", 8) == [0, 4, 5]
     assert np.array(parse_bars("1-8", 8)).tolist() == list(range(8))
+
+
+def test_drums_where_there_were_none(model: Model, parent: Score, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A voice that a score lacks is played by instruments of a song that has some, though most songs of the library have none."""
+    plans = dict(model.plans)
+    plans["noise_palette"] = np.where((np.arange(len(plans["noise_palette"])) % 3 == 0)[:, None, None], plans["noise_palette"], -1)
+    monkeypatch.setitem(model.__dict__, "plans", plans)
+    quiet = replace(parent, voices={**parent.voices, "NO": (HOLD,) * parent.n_rows})
+    for seed in range(4):
+        child = vary(quiet, seed, Variation(voices="NO", candidates=1), model)
+        drums = [cell for cell in child.voices["NO"] if isinstance(cell, Note)]
+        assert drums and all(child.instruments[cell.instrument].kind == "noise" for cell in drums)

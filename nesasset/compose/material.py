@@ -40,6 +40,8 @@ MAX_BARS: Final = 528  # as long as a composed piece with an intro may be
 SPAN_FRAMES: Final = 12  # of an envelope at least are compared: a note lasts that long
 TIMBRE_COST: Final = 3.0  # of another duty or noise mode, beside a mean error of the volume of 15
 PERIOD_COST: Final = 0.7  # of a step of the noise's period
+FEW_DRUMS: Final = 2  # class of the control, 1 for none
+DRAWS: Final = 32  # of songs, until one has the instruments that are missing
 TRIANGLE: Final[Key] = ("triangle", 0)
 _SLOTTED: Final = {"P1": 0, "P2": 1, "NO": 2}  # columns of the slots
 
@@ -241,12 +243,19 @@ def _bass(score: Score) -> dict[Key, tuple[int, int]]:
 
 def equipped(plan: Plan, voices: NDArray[np.bool_], request: Request, model: Model, rng: np.random.Generator) -> Plan:
     """Return a plan with instruments for voices, (4,), that it has none for: those of a song of the training set that suits the request."""
-    drawn = draw_form(model.plans, replace(request, sections=(), voices=VOICES), rng, plan.bar_rows)
+    drums = max(request.noise_density, FEW_DRUMS) if voices[3] else request.noise_density
+    wanted = replace(request, sections=(), voices=VOICES, noise_density=drums)
+    for _ in range(DRAWS):
+        drawn = draw_form(model.plans, wanted, rng, plan.bar_rows)
+        if (not voices[:2].any() or (drawn.pulse[:, 0] >= 0).any()) and (not voices[3] or (drawn.noise[:, 0] >= 0).any()):
+            break
     pulse, noise = (
-        own if (own[:, 0] >= 0).any() or not wanted else other
-        for own, other, wanted in ((plan.pulse, drawn.pulse, voices[:2].any()), (plan.noise, drawn.noise, voices[3]))
+        own if (own[:, 0] >= 0).any() or not asked else other
+        for own, other, asked in ((plan.pulse, drawn.pulse, voices[:2].any()), (plan.noise, drawn.noise, voices[3]))
     )
-    controls = plan.controls.copy()
+    controls, names = plan.controls.copy(), list(CONTROLS)
     for voice in np.flatnonzero(voices):
-        controls[list(CONTROLS).index(f"active_{VOICES[voice]}")] = 3
+        controls[names.index(f"active_{VOICES[voice]}")] = 3
+    if voices[3]:
+        controls[names.index("noise_density")] = max(FEW_DRUMS, int(drawn.controls[names.index("noise_density")]))
     return replace(plan, pulse=pulse, noise=noise, controls=controls)

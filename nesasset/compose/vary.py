@@ -196,6 +196,8 @@ def _work(
     absent = (plan.classes == SILENT).all(axis=0) & named
     if absent.any():
         plan = equipped(plan, absent, request, model, rng)
+        if absent[3]:
+            request = replace(request, noise_density=0)  # the score's own, none, is what is to change
     plays = (plan.classes != SILENT) | absent
     wide = material.widen(allowed) & np.repeat(touched & plays, plan.bar_rows, axis=0)
     second = _second_pass(plan, wide.reshape(plan.n_bars, plan.bar_rows, 4).any(axis=1), depths)
