@@ -83,7 +83,7 @@ def test_kept_parts_are_the_pieces_own(ends: tuple[Score, Score], model: Model) 
     for place, near in ((1, 0), (31, 1)):
         score, moved = line.step(place, 33, 3), round(place / 32 * line.semitones)
         shares = likeness(score, ends[0], moved), likeness(score, ends[1], moved - line.semitones)
-        assert shares[near] > 0.85 and shares[1 - near] < 0.3
+        assert shares[near] > 0.75 and shares[1 - near] < 0.3
     assert likeness(ends[0], ends[0], 0) == 1
 
 
