@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from export.dataset import Corpus, CropConfig, Crops, take, to_batch, windows
+from export.latent import Encoder
 from export.model import ModelConfig, RowModel
 from nesasset.features import FEATURES, forget_chords, forget_plan
 
@@ -236,7 +237,7 @@ def main(
     if encoder is not None:
         use_encoder(run, torch.load(encoder, map_location="cpu", weights_only=True)["encoder"])
     elif run.net.encoder is not None and not resume and (start is None or "encoder.out.weight" not in weights):
-        spread_points(run.net, crops)
+        spread_points(run.net.encoder, crops)
     click.echo(f"{sum(p.numel() for p in run.net.parameters()) / 1e6:.2f} M parameters", err=True)
     best = ModelCheckpoint(out, "best", monitor="valid/bits", mode="min", save_weights_only=True, enable_version_counter=False)
     last = ModelCheckpoint(out, "last", every_n_train_steps=settings.check_every, enable_version_counter=False)
@@ -278,15 +279,14 @@ def use_encoder(run: Run, weights: dict[str, Tensor]) -> None:
         net.encoder.requires_grad_(False)
 
 
-def spread_points(net: RowModel, crops: Crops, batches: int = 16) -> None:
-    """Give a network's new encoder its start, from the first batches of a run's crops."""
-    assert net.encoder is not None
+def spread_points(encoder: Encoder, crops: Crops, batches: int = 16) -> None:
+    """Give a new encoder its start, from the first batches of a run's crops."""
     rng, found = np.random.default_rng(crops.seed), []
     while len(found) < batches:
         batch = crops.batch(rng)
         n = batch["cells"].shape[1]
         found.append((batch["ids"][:, -n:], batch["cells"], batch["weight"]))
-    net.encoder.spread_out(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+    encoder.spread_out(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
 def has_bf16() -> bool:

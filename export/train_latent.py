@@ -12,6 +12,7 @@ has to say how the piece goes. The row model is then told the points of a finish
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -73,13 +74,7 @@ def main(corpus: Path, config: Path, out: Path, steps: int, batch: int, rate: fl
     train, valid = (crops_of(Corpus(corpus / split), settings, batch) for split in ("train", "valid"))
     encoder, bag = Encoder(settings.model.latent, settings.model.encoder_width), Bag(settings.model.latent)
     held_out = [valid.batch(np.random.default_rng(number)) for number in range(12)]
-
-    class Holder:  # what spread_points asks of a network
-        pass
-
-    holder = Holder()
-    holder.encoder = encoder  # type: ignore[attr-defined]
-    spread_points(holder, train)  # type: ignore[arg-type]
+    spread_points(encoder, train)
     optimizer = torch.optim.AdamW([*encoder.parameters(), *bag.parameters()], lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
     rng = np.random.default_rng(settings.seed)
     for step in track(range(steps), description="training the encoder"):
@@ -100,9 +95,7 @@ def main(corpus: Path, config: Path, out: Path, steps: int, batch: int, rate: fl
 
 
 def crops_of(corpus: Corpus, settings: TrainConfig, batch: int) -> Crops:
-    """Return crops of a corpus of which nothing is withheld that the encoder reads."""
-    from dataclasses import replace
-
+    """Return crops of a corpus, so many a batch."""
     return Crops(corpus, replace(settings.crops, batch=batch), settings.seed)
 
 
@@ -119,8 +112,6 @@ def report(encoder: Encoder, bag: Bag, batches: list[dict[str, Tensor]]) -> str:
     scale = 1 / (math.log(2) * rows)
     return f"{own * scale:.3f} bits a row with the own point, {other * scale:.3f} with another's, the point {price * scale:.3f}"
 
-
-__all__ = ["Bag", "main", "part_of", "report"]
 
 if __name__ == "__main__":
     main()
