@@ -15,12 +15,12 @@ pytestmark = pytest.mark.torch
 from click.testing import CliRunner  # noqa: E402
 from made_up_corpus import write_corpus  # noqa: E402
 
-from export import from_onnx  # noqa: E402
+from export import from_onnx, train_latent  # noqa: E402
 from export.dataset import PITCH_COLUMNS, Corpus, Crop, take, to_batch  # noqa: E402
 from export.latent import divergence, read_rows  # noqa: E402
 from export.model import ModelConfig, RowModel  # noqa: E402
 from export.to_onnx import export_fp32, make_sidecar, quantise  # noqa: E402
-from export.train import TrainConfig, begin_with, load_model  # noqa: E402
+from export.train import Run, TrainConfig, begin_with, load_model, use_encoder  # noqa: E402
 from nesasset import model as runtime  # noqa: E402
 from nesasset.errors import ModelMismatchError  # noqa: E402
 from nesasset.vocabulary import ONSET_ID  # noqa: E402
@@ -182,3 +182,21 @@ def test_a_new_encoder_has_points_worth_listening_to(batch):
         mean, spread = net.encoder(*told)
     assert torch.allclose(mean.mean(0), torch.zeros(4), atol=1e-4) and torch.allclose(mean.std(0), torch.ones(4), atol=1e-3)
     assert torch.allclose(spread, torch.full_like(spread, 0.3), atol=1e-3)
+
+
+def test_an_encoder_trained_by_itself_is_taken_as_it_is(tmp_path):
+    """Its command writes what a run takes with --encoder; the run has its very weights and does not train them."""
+    corpus = write_corpus(tmp_path / "corpus")
+    config = tmp_path / "run.toml"
+    sizes = "\n".join(f"{name} = {getattr(SMALL, name)}" for name in SMALL.__slots__ if name != "kind")
+    config.write_text(f"[model]\n{sizes}\n[crops]\nrows = 32\nbatch = 2\n", encoding="utf-8")
+    out = tmp_path / "encoder.ckpt"
+    told = ["--corpus", str(corpus), "--config", str(config), "-o", str(out), "--steps", "3", "--batch", "4"]
+    result = CliRunner().invoke(train_latent.main, told)
+    assert result.exit_code == 0, result.output
+    weights = torch.load(out, weights_only=True)["encoder"]
+    run = Run(TrainConfig(SMALL))
+    use_encoder(run, weights)
+    for net in (run.net, run.average.module):
+        assert all(torch.equal(tensor, weights[name]) for name, tensor in net.encoder.state_dict().items())
+        assert not any(parameter.requires_grad for parameter in net.encoder.parameters())
