@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from export.prepare import Rows, load_rows
+from export.processes import place
 from nesasset.chords import transpose_chords
 from nesasset.compose.form_mining import bar_starts
 from nesasset.features import (
@@ -178,7 +179,7 @@ def to_batch(parts: list[dict[str, NDArray]]) -> dict[str, Tensor]:  # type: ign
 
 
 class Crops(IterableDataset):  # type: ignore[type-arg]
-    """Endless training batches, the same for the same seed, worker and rank."""
+    """Endless training batches, the same for the same seed and worker; of several processes that train together, each has its share of every batch."""
 
     def __init__(self, corpus: Corpus, config: CropConfig, seed: int = 0) -> None:
         self.corpus, self.config, self.seed = corpus, config, seed
@@ -191,10 +192,10 @@ class Crops(IterableDataset):  # type: ignore[type-arg]
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = torch.utils.data.get_worker_info()
-        rank = torch.distributed.get_rank() if torch.distributed.is_available() and torch.distributed.is_initialized() else 0
-        rng = np.random.default_rng([self.seed, rank, worker.id if worker else 0])
+        rank, count = place()
+        rng = np.random.default_rng([self.seed, 0, worker.id if worker else 0])
         while True:
-            yield self.batch(rng)
+            yield {name: tensor[rank::count] for name, tensor in self.batch(rng).items()}
 
     def batch(self, rng: np.random.Generator) -> dict[str, Tensor]:
         """Draw one batch; all its crops have the same number of future rows."""

@@ -140,6 +140,8 @@ class RowHead(nn.Module):
         W, H = config.width, config.head_width
         self.said = nn.ModuleList(nn.Embedding(VOICE_CELLS[v], W) for v in range(4))  # a cell spoken in this row
         self.sounds = nn.ModuleList(nn.Embedding(VOICE_CELLS[v], W) for v in range(4))  # what sounds after it
+        for unheard in (self.said[HEAD_ORDER[-1]], self.sounds[HEAD_ORDER[-1]]):  # nothing is said after the last voice
+            unheard.requires_grad_(False)  # processes that train together would wait for its gradient
         self.reference = nn.ModuleList(nn.Embedding(N_CELLS + 1, W) for _ in range(4))
         self.kind = nn.ModuleList(nn.Embedding(len(PLAN_CLASSES) + 1, W) for _ in range(4))
         self.norm = nn.ModuleList(nn.LayerNorm(W) for _ in range(4))

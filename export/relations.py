@@ -67,7 +67,7 @@ class Told(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.words = nn.Embedding(len(TOLD) * DEGREES, width)
-        table = told_table().to(torch.int16)
+        table = told_table().to(torch.int32)  # not int16: gloo, which keeps processes alike, knows none
         self.register_buffer("table", table, persistent=False)
         self.register_buffer("upper", torch.tensor([COLUMN[upper] for upper, _ in TOLD]), persistent=False)
         self.register_buffer("lower", torch.tensor([COLUMN[lower] for _, lower in TOLD]), persistent=False)

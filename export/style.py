@@ -68,9 +68,15 @@ class State:
 @contextmanager
 def _stage(number: int, text: str) -> Iterator[None]:
     begun = time.monotonic()
-    click.echo(f"{number} of 6: {text} …", err=True)
+    _tell(f"{number} of 6: {text} …")
     yield
-    click.echo(f"{number} of 6: done in {(time.monotonic() - begun) / 60:.1f} minutes", err=True)
+    _tell(f"{number} of 6: done in {(time.monotonic() - begun) / 60:.1f} minutes")
+
+
+def _tell(text: str) -> None:
+    """Say how far it is; processes that only share the training (Lightning numbers them from 0) say nothing."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        click.echo(text, err=True)
 
 
 def write_model(checkpoint: Path, corpus: Path, name: str, folder: Path, facts: dict[str, Any], fp32: Path | None = None) -> None:
@@ -191,8 +197,9 @@ Every piece says in its provenance how much of the folder it has.
 
 
 def run(
-    folder: Path, out: Path, name: str, *, base: Path, minutes: float, options: dict[str, Any], ingest_options: dict[str, Any], samples: bool
-) -> Path:
+    folder: Path, out: Path, name: str, *, base: Path, minutes: float, options: dict[str, Any], ingest_options: dict[str, Any], samples: bool,
+    devices: int = 1,
+) -> Path:  # fmt: skip
     """Run the stages that are not done yet; return the packed model."""
     from export.tune import tune
     from nesasset import model_files
@@ -208,7 +215,7 @@ def run(
             summary = ingesting.ingest(folder, corpus, like=sidecar, **ingest_options)
             state.finish("ingest", {key: summary[key] for key in ("sources", "train", "valid", "dropped")})
     facts = state.done["ingest"]
-    click.echo(f"{facts['train']['songs']} songs to learn from: {ingesting.expectation(facts['train']['songs'])}", err=True)
+    _tell(f"{facts['train']['songs']} songs to learn from: {ingesting.expectation(facts['train']['songs'])}")
     start = out / "start.ckpt"
     if "start" not in state:
         with _stage(2, f"taking the weights of {base_name}"):
@@ -226,7 +233,7 @@ def run(
     if "tune" not in state:
         with _stage(3, f"fine-tuning, at most {minutes:g} minutes"):
             maker = (lambda checkpoint: _sample(checkpoint, corpus, told)) if samples else None
-            state.finish("tune", tune(corpus, start, out / "run", minutes=minutes, make_samples=maker))
+            state.finish("tune", tune(corpus, start, out / "run", minutes=minutes, devices=devices, make_samples=maker))
     tuned = state.done["tune"]
     best, fp32 = out / "run" / "best.ckpt", out / "fp32.onnx"
     if "export" not in state:
@@ -307,10 +314,11 @@ def _verify(checkpoint: Path, fp32: Path, int8: Path, valid: Path) -> dict[str, 
 @click.option("--url", default="", help="Where they came from.")
 @click.option("--label", default=None, help="Theme label of all files; by default what the names say.")
 @click.option("--samples/--no-samples", default=True, show_default=True, help="Composed pieces on TensorBoard as training goes.")
+@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="Processes that share the training, a graphics card each where there are cards. --devices 2")
 @click.option("-j", "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes that read files.")
 def main(
     folder: Path, name: str, out: Path | None, base: Path, minutes: float, eval_ratio: float, licence: str | None, author: str, url: str,
-    label: str | None, samples: bool, jobs: int,
+    label: str | None, samples: bool, devices: int, jobs: int,
 ) -> None:  # fmt: skip
     """Make a model of the style of a folder of music."""
     from nesasset.compose.controls import MODEL_NAME
@@ -327,7 +335,7 @@ def main(
     }  # fmt: skip
     ingest_options = {"ratio": eval_ratio, "jobs": jobs, "given": given, "label": label}
     try:
-        bundle = run(folder, out or Path(name), name, base=base, minutes=minutes, options=options, ingest_options=ingest_options, samples=samples)
+        bundle = run(folder, out or Path(name), name, base=base, minutes=minutes, options=options, ingest_options=ingest_options, samples=samples, devices=devices)
     except OSError as error:
         raise click.ClickException(f"{error.filename or folder}: {error.strerror or error}; run the same command again when that is mended, it goes on where it stopped") from error
     click.echo(f"{bundle}: add it with nesasset models add {bundle}")

@@ -3,9 +3,11 @@
     python -m export.train --corpus corpus --config export/configs/main.toml --out runs/main
     python -m export.train --corpus corpus --config export/configs/main.toml --out runs/main --resume
     python -m export.train --corpus corpus --config export/configs/more.toml --out runs/more --start runs/main/best.ckpt
+    python -m export.train --corpus corpus --config export/configs/main.toml --out runs/main --devices 2
 
-Lightning does the loop: checkpoints, resume, precision, several GPUs, TensorBoard. A run ends after `minutes`, after
+Lightning does the loop: checkpoints, resume, precision, several processes, TensorBoard. A run ends after `minutes`, after
 `steps`, or when valid has not improved for `patience` checks. OUT/best.ckpt holds the averaged weights of the best check.
+Several processes (a graphics card each, or parts of one processor) take the steps that one would take: they share every batch.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ import click
 import lightning as L
 import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
@@ -30,6 +31,7 @@ from torch.utils.data import DataLoader
 from export.dataset import Corpus, CropConfig, Crops, take, to_batch, windows
 from export.latent import Encoder
 from export.model import ModelConfig, RowModel
+from export.processes import place, total
 from nesasset.features import FEATURES, forget_chords, forget_plan
 
 
@@ -109,20 +111,28 @@ class Run(L.LightningModule):
         self.average.requires_grad_(False)
         self.bits: dict[str, float] = {}
 
+    def on_train_start(self) -> None:
+        if rank := place()[0]:  # else all processes would drop the same units
+            torch.manual_seed(self.config.seed + rank)
+
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         weight = batch["weight"].unsqueeze(-1)
         if self.config.model.latent:
             batch["told"] = (torch.rand(len(weight), device=weight.device) < self.config.told).to(weight.dtype)
         out = self.net(batch)
-        rows = weight.sum()
-        cells, slots = (out["cells"] * weight).sum() / rows, (out["slots"] * weight).sum() / rows
-        self.log_dict({"train/cells": cells.detach(), "train/instruments": slots.detach()}, prog_bar=True)
-        loss = (cells + self.config.slot_weight * slots) * math.log(2)
+        own = [weight.sum(), (out["cells"] * weight).sum(), (out["slots"] * weight).sum()]
         if self.config.model.latent:
-            told = batch["told"].sum()
-            nats = out["nats"].sum() / told.clamp(min=1)
-            self.log("train/latent_nats", nats.detach(), prog_bar=True)
-            loss = loss + self.config.divergence_weight * told * F.relu(nats - self.config.free_nats) / rows
+            own += [batch["told"].sum(), out["nats"].sum()]
+        whole = total(torch.stack(own).detach())
+        self.log_dict({"train/cells": whole[1] / whole[0], "train/instruments": whole[2] / whole[0]}, prog_bar=True)
+        # The mean of the processes' gradients is that of the whole batch if each divides by the mean number of rows, not by its own.
+        rows = whole[0] / place()[1]
+        loss = (own[1] + self.config.slot_weight * own[2]) * math.log(2) / rows
+        if self.config.model.latent:
+            nats = whole[4] / whole[3].clamp(min=1)
+            self.log("train/latent_nats", nats, prog_bar=True)
+            beyond = (own[4] - self.config.free_nats * own[3]) * (nats > self.config.free_nats)
+            loss = loss + self.config.divergence_weight * beyond / rows
         return loss / 4
 
     def on_train_batch_end(self, *_: object) -> None:
@@ -131,7 +141,10 @@ class Run(L.LightningModule):
         else:
             self.average.update_parameters(self.net)
 
-    def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
+    def validation_step(self, batch: dict[str, Tensor], number: int) -> None:
+        rank, count = place()
+        if number % count != rank:
+            return
         out = self.average.module(batch)
         weight = batch["scored"].unsqueeze(-1)
         for name in ("cells", "slots"):
@@ -139,8 +152,9 @@ class Run(L.LightningModule):
         self.bits["rows"] = self.bits.get("rows", 0.0) + float(batch["scored"].sum())
 
     def on_validation_epoch_end(self) -> None:
-        rows = max(1.0, self.bits.pop("rows", 1.0))
-        cells, slots = self.bits.pop("cells", 0.0) / rows, self.bits.pop("slots", 0.0) / rows
+        sums = torch.tensor([self.bits.pop(name, 0.0) for name in ("rows", "cells", "slots")], dtype=torch.float64)
+        rows, cells, slots = total(sums, self.device).tolist()
+        cells, slots = cells / max(1.0, rows), slots / max(1.0, rows)
         self.log_dict(
             {"valid/cells": cells, "valid/instruments": slots, "valid/bits": cells + slots}, prog_bar=True, sync_dist=True
         )
@@ -166,7 +180,7 @@ class Deadline(Callback):
         self.until = time.monotonic() + minutes * 60
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
-        if time.monotonic() > self.until:
+        if trainer.strategy.reduce_boolean_decision(time.monotonic() > self.until, all=False):  # all processes stop, or none
             trainer.should_stop = True
 
 
@@ -194,6 +208,49 @@ class LongerCrops(Callback):
             self.loader.config = CropConfig(**crops)
 
 
+class Pace(Callback):
+    """Clocks the steps of a run, with the drawing of their batches and without checks and saving."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.rows = 0
+        self._last: float | None = None
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, outputs: object, batch: dict[str, Tensor], *_: object) -> None:
+        now = time.monotonic()
+        if self._last is not None:
+            self.seconds.append(now - self._last)
+        self._last, self.rows = now, batch["weight"].numel() * trainer.world_size
+
+    def on_validation_end(self, *_: object) -> None:
+        self._last = None
+
+    def on_save_checkpoint(self, *_: object) -> None:
+        self._last = None
+
+    def __str__(self) -> str:
+        if not self.seconds:
+            return "too short to be clocked"
+        seconds = float(np.median(self.seconds))
+        return f"{seconds:.3f} s a step, {self.rows / seconds:.0f} rows a second"
+
+
+def check_shares(config: TrainConfig, processes: int) -> None:
+    """Raise unless there can be so many processes, and each has its share of every batch of a run."""
+    cards = torch.cuda.device_count()
+    if 0 < cards < processes:
+        raise click.UsageError(f"--devices must be at most {cards}, the number of graphics cards here, not {processes}; CUDA_VISIBLE_DEVICES= leaves them out")
+    least = processes * (2 if config.long_from < 1 else 1)
+    if processes > 1 and config.crops.batch % least:
+        halved = "; longer crops halve it" if config.long_from < 1 else ""
+        raise click.UsageError(f"[crops] batch must be a multiple of {least} for {processes} processes to share it{halved}, not {config.crops.batch}")
+
+
+def steps_done(checkpoint: Path) -> int:
+    """Return how many steps the run of a checkpoint had taken: what it goes on with is drawn by that, alike in all processes."""
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
+
+
 def valid_batches(corpus: Corpus, config: TrainConfig) -> list[dict[str, Tensor]]:
     """Return windows of every n-th song of valid, one a batch, with the rows that count in `scored`."""
     batches = []
@@ -217,19 +274,26 @@ def valid_batches(corpus: Corpus, config: TrainConfig) -> list[dict[str, Tensor]
 @click.option("--start", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Begin with the averaged weights of this checkpoint.")
 @click.option("--encoder", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Output of export.train_latent: the latent's encoder, which then stays as it is.")
 @click.option("--minutes", type=float, default=1e9, help="Stop after so long.")
-@click.option("--devices", default="auto", help="As Lightning's.")
+@click.option("--devices", default="auto", help="How many processes share every batch, a graphics card each where there are cards; auto is one for each card.")
+@click.option("--precision", type=click.Choice(["auto", "32-true", "bf16-mixed"]), default="auto", help="auto is bf16-mixed where this machine is faster with it.")
 def main(
-    corpus: Path, config: Path, out: Path, resume: bool, start: Path | None, encoder: Path | None, minutes: float, devices: str
+    corpus: Path, config: Path, out: Path, resume: bool, start: Path | None, encoder: Path | None, minutes: float, devices: str, precision: str
 ) -> None:
     """Train the row transformer."""
+    if devices != "auto" and not (devices.isdecimal() and int(devices)):
+        raise click.UsageError(f"--devices must be auto or a number from 1 on, not {devices!r}")
+    processes = max(1, torch.cuda.device_count()) if devices == "auto" else int(devices)
     settings = load_config(config)
+    check_shares(settings, processes)
+    if resume and not (out / "last.ckpt").is_file():
+        raise click.UsageError(f"--resume: there is no {out / 'last.ckpt'} to go on from; leave --resume out to begin")
     L.seed_everything(settings.seed)
     train, valid = Corpus(corpus / "train"), Corpus(corpus / "valid")
     if not settings.crops.plan:
         hide_plan(valid)
     if not (settings.crops.plan and settings.crops.chords):
         forget_chords(valid.ids)
-    crops = Crops(train, settings.crops, settings.seed + int(time.time()) * resume)
+    crops = Crops(train, settings.crops, settings.seed + (steps_done(out / "last.ckpt") if resume else 0))
     run = Run(settings)
     if start is not None and not resume:
         weights = averaged_weights(torch.load(start, map_location="cpu", weights_only=True))
@@ -238,20 +302,22 @@ def main(
         use_encoder(run, torch.load(encoder, map_location="cpu", weights_only=True)["encoder"])
     elif run.net.encoder is not None and not resume and (start is None or "encoder.out.weight" not in weights):
         spread_points(run.net.encoder, crops)
-    click.echo(f"{sum(p.numel() for p in run.net.parameters()) / 1e6:.2f} M parameters", err=True)
+    pace = Pace()
     best = ModelCheckpoint(out, "best", monitor="valid/bits", mode="min", save_weights_only=True, enable_version_counter=False)
     last = ModelCheckpoint(out, "last", every_n_train_steps=settings.check_every, enable_version_counter=False)
     trainer = L.Trainer(
         accelerator="auto",
-        devices=devices if devices == "auto" else int(devices),
-        precision="bf16-mixed" if has_bf16() else "32-true",
+        devices=processes,
+        precision=best_precision() if precision == "auto" else precision,
         max_steps=settings.steps,
         val_check_interval=settings.check_every,
         num_sanity_val_steps=0,
         gradient_clip_val=1.0,
-        log_every_n_steps=50,
+        log_every_n_steps=min(50, max(1, settings.steps // 20)),
+        use_distributed_sampler=False,  # crops and checks are shared out by ourselves
         logger=TensorBoardLogger(str(out), name="", version="log"),
         callbacks=[
+            pace,
             best,
             last,
             EarlyStopping("valid/bits", patience=settings.patience),
@@ -261,13 +327,16 @@ def main(
             TQDMProgressBar(refresh_rate=50),
         ],
     )
+    if trainer.is_global_zero:
+        click.echo(f"{sum(p.numel() for p in run.net.parameters()) / 1e6:.2f} M parameters", err=True)
     trainer.fit(
         run,
         DataLoader(crops, batch_size=None),
         DataLoader(valid_batches(valid, settings), batch_size=None),
         ckpt_path=str(out / "last.ckpt") if resume else None,
     )
-    click.echo(f"best valid {float(best.best_model_score or math.nan):.3f} bits a row, {best.best_model_path}")
+    if trainer.is_global_zero:
+        click.echo(f"best valid {float(best.best_model_score or math.nan):.3f} bits a row, {best.best_model_path}; {pace}")
 
 
 def use_encoder(run: Run, weights: dict[str, Tensor]) -> None:
@@ -295,6 +364,11 @@ def has_bf16() -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # not in the oldest PyTorch that we take
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def best_precision() -> str:
+    """Return bfloat16 where this machine multiplies in it faster, else single precision."""
+    return "bf16-mixed" if has_bf16() else "32-true"
 
 
 def hide_plan(corpus: Corpus) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -36,11 +37,6 @@ USED = 0.85  # of the time that there is goes into steps; the rest into checks, 
 SAVE_EVERY = 25  # steps that a kill may cost
 
 
-def precision() -> str:
-    """Return bfloat16 where this machine multiplies in it faster, else single precision."""
-    return "bf16-mixed" if training.has_bf16() else "32-true"
-
-
 def settings_for(base: TrainConfig, corpus: Corpus, steps: int, seed: int = 1, rate: float = 5e-4) -> TrainConfig:
     """Return the settings of a fine-tuning run of so many steps."""
     crops = replace(base.crops, plan=True, chords=True, forget_plan=0.15, forget_recall=0.5)
@@ -62,8 +58,16 @@ def settings_for(base: TrainConfig, corpus: Corpus, steps: int, seed: int = 1, r
     )
 
 
-def steps_for(run: Run, crops: Crops, minutes: float, rows: int) -> tuple[int, float]:
-    """Return how many steps fit the time and the corpus, and seconds a step, by taking a few that are undone."""
+def steps_for(run: Run, crops: Crops, minutes: float, rows: int, devices: int = 1) -> tuple[int, float]:
+    """Return how many steps fit the time and the corpus, and seconds a step, by taking a few that are undone.
+
+    Args:
+        run: The network.
+        crops: Its batches.
+        minutes: Time that there is.
+        rows: Of the corpus.
+        devices: Processes that share each batch: a step takes as long as one's share does.
+    """
     weights = {name: tensor.clone() for name, tensor in run.net.state_dict().items()}
     optimizer = torch.optim.SGD(run.net.parameters(), lr=0.0)
     batches = iter(crops)
@@ -72,8 +76,8 @@ def steps_for(run: Run, crops: Crops, minutes: float, rows: int) -> tuple[int, f
     run.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
     run.log = lambda *_, **__: None  # type: ignore[method-assign]
     for _ in range(CLOCKED_STEPS):
-        batch, begun = next(batches), time.monotonic()
-        with torch.autocast(kind, torch.bfloat16, enabled=precision() == "bf16-mixed"):
+        batch, begun = {name: tensor[::devices] for name, tensor in next(batches).items()}, time.monotonic()
+        with torch.autocast(kind, torch.bfloat16, enabled=training.best_precision() == "bf16-mixed"):
             loss = run.training_step(batch, 0)
         loss.backward()
         optimizer.step()
@@ -126,8 +130,9 @@ class Keep(Callback):
     def _save(self, trainer: L.Trainer, name: str, *, weights_only: bool = False) -> None:
         temporary = self.out / f"{name}.{os.getpid()}.tmp"
         try:
-            trainer.save_checkpoint(temporary, weights_only=weights_only)
-            os.replace(temporary, self.out / name)
+            trainer.save_checkpoint(temporary, weights_only=weights_only)  # called by all processes, written by the first
+            if trainer.is_global_zero:
+                os.replace(temporary, self.out / name)
         except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError
             temporary.unlink(missing_ok=True)
             reason = str(error).splitlines()[0]
@@ -141,7 +146,7 @@ class Samples(Callback):
         self.make, self.out, self.marks = make, out, [steps // 3, 2 * steps // 3]
 
     def on_validation_end(self, trainer: L.Trainer, *_: object) -> None:
-        if not self.marks or trainer.global_step < self.marks[0]:
+        if not trainer.is_global_zero or not self.marks or trainer.global_step < self.marks[0]:
             return
         self.marks = [mark for mark in self.marks if mark > trainer.global_step]
         if not (self.out / "best.ckpt").is_file() or trainer.logger is None:
@@ -171,9 +176,13 @@ def tune(
     minutes: float,
     rate: float = 5e-4,
     seed: int = 1,
+    devices: int = 1,
     make_samples: Callable[[Path], list[Any]] | None = None,
 ) -> dict[str, Any]:
     """Fine-tune, or go on with what was begun; return what came of it.
+
+    With several devices the program's own command is begun again, once for each of the others: they come to this place, take their
+    share of the steps, and end here.
 
     Args:
         corpus: Prepared, with train and valid.
@@ -182,6 +191,7 @@ def tune(
         minutes: Time that there is.
         rate: Learning rate.
         seed: Of the crops.
+        devices: Processes that share every batch, a graphics card each where there are cards.
         make_samples: Composes pieces with a checkpoint, for TensorBoard.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -191,6 +201,7 @@ def tune(
     train, valid = Corpus(corpus / "train"), Corpus(corpus / "valid")
     saved = torch.load(start, map_location="cpu", weights_only=True)
     base_net, base = training.load_model(start)
+    training.check_shares(settings_for(base, train, 1000), devices)
     weights = training.averaged_weights(saved)
     if plan_path.is_file():
         plan = json.loads(plan_path.read_text(encoding="utf-8"))
@@ -198,8 +209,10 @@ def tune(
         settings = settings_for(base, train, 1000, seed, rate)
         run = Run(settings)
         begin_with(run.net, weights)
-        steps, seconds = steps_for(run, Crops(train, settings.crops, seed), minutes, len(train.cells))
-        plan = {"steps": steps, "seconds_a_step": seconds, "precision": precision(), "before": bits_a_row(base_net, corpus / "valid")}
+        if devices > 1 and not torch.cuda.is_available():  # each will have its share of the processor
+            torch.set_num_threads(max(1, torch.get_num_threads() // devices))
+        steps, seconds = steps_for(run, Crops(train, settings.crops, seed), minutes, len(train.cells), devices)
+        plan = {"steps": steps, "seconds_a_step": seconds, "precision": training.best_precision(), "before": bits_a_row(base_net, corpus / "valid")}
         _write(plan_path, plan)
     settings = settings_for(base, train, plan["steps"], seed, rate)
     L.seed_everything(settings.seed)
@@ -207,17 +220,18 @@ def tune(
     begin_with(run.net, weights)
     last = out / "last.ckpt"
     resume = str(last) if last.is_file() else None
-    crops = Crops(train, settings.crops, settings.seed + (0 if resume is None else int(time.time())))
+    crops = Crops(train, settings.crops, settings.seed + (0 if resume is None else training.steps_done(last)))
     keep = Keep(out, SAVE_EVERY, settings.patience)
     trainer = L.Trainer(
         accelerator="auto",
-        devices=1,
+        devices=devices,
         precision=plan["precision"],
         max_steps=settings.steps,
         val_check_interval=settings.check_every,
         num_sanity_val_steps=0,
         gradient_clip_val=1.0,
         log_every_n_steps=5,
+        use_distributed_sampler=False,
         logger=TensorBoardLogger(str(out), name="", version="log"),
         enable_checkpointing=False,
         enable_model_summary=False,
@@ -226,8 +240,10 @@ def tune(
     begun, computed = time.monotonic(), time.process_time()
     trainer.fit(run, DataLoader(crops, batch_size=None), DataLoader(valid_batches(valid, settings), batch_size=None), ckpt_path=resume)
     best = out / "best.ckpt"
-    if not best.is_file():  # fewer steps than a check
+    if keep.best == math.inf:  # fewer steps than a check
         keep._save(trainer, "best.ckpt", weights_only=True)  # noqa: SLF001 - the same file, the same way
+    if not trainer.is_global_zero:
+        sys.exit(0)
     net, _ = training.load_model(best)
     result = {
         **plan,

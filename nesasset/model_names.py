@@ -39,13 +39,22 @@ def named_model(name: str | None) -> Model:
         return models.default_model()
     if name.endswith((".json", ".onnx")):
         return load_model(name)
+    return _load_once(sidecar_of(name))
+
+
+def sidecar_of(name: str) -> Path:
+    """Return the sidecar of an installed model; the model's other files are beside it.
+
+    Raises:
+        ModelMismatchError: There is no such model.
+    """
     found = model_file(name, ".json")
     if found is None:
         from nesasset.errors import ModelMismatchError, did_you_mean
 
         known = model_names()
         raise ModelMismatchError(f"no model {name!r} is installed{did_you_mean(name, known) if known else ''}; nesasset models lists what there is")
-    return _load_once(found)
+    return found
 
 
 def model_of(score: Score) -> Model:

@@ -70,13 +70,13 @@ def invoke(*arguments: str):
 
 @pytest.mark.slow
 def test_killed_twice_and_begun_again(folder, base, tmp_path, monkeypatch) -> None:
-    """Killed while it trains and after it, the same command goes on, and ends in a file that composes by name."""
+    """Killed while two processes train and after that, the same command goes on, and ends in a file that composes by name."""
     out = tmp_path / "mystyle"
     line = [
         sys.executable, "-m", "export.style", str(folder), "--name", "mystyle", "-o", str(out), "--base", str(base),
-        "--minutes", "0.3", "--licence", "CC-BY-4.0", "--author", "Ada", "--no-samples", "-j", "1",
+        "--minutes", "0.3", "--licence", "CC-BY-4.0", "--author", "Ada", "--no-samples", "-j", "1", "--devices", "2",
     ]  # fmt: skip
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
 
     def killed_when(there) -> bool:
         with subprocess.Popen(line, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as process:

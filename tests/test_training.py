@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +21,7 @@ from made_up_corpus import write_corpus  # noqa: E402
 
 from export.dataset import PITCH_COLUMNS, Corpus, Crop, CropConfig, Crops, take, transpose, windows  # noqa: E402
 from export.model import ModelConfig, RowModel  # noqa: E402
-from export.train import TrainConfig, begin_with, load_config, load_model, main, rate_factor  # noqa: E402
+from export.train import TrainConfig, begin_with, check_shares, load_config, load_model, main, rate_factor  # noqa: E402
 from nesasset.chords import transpose_chords  # noqa: E402
 from nesasset.features import CHORD, COLUMN, song_features  # noqa: E402
 from nesasset.recall import recall_song  # noqa: E402
@@ -158,6 +162,86 @@ def test_a_run_trains_stops_and_resumes(folder, tmp_path):
     net, settings = load_model(out / "best.ckpt")
     assert settings.model.width == 16
     assert not net.training
+
+
+# Several processes
+
+
+def test_processes_share_every_batch(corpus, monkeypatch):
+    """Each of three processes has its third of the crops that one alone would have."""
+    crops = Crops(corpus, CropConfig(rows=32, batch=6), 4)
+    whole = next(iter(crops))
+    for rank in range(3):
+        monkeypatch.setattr("export.dataset.place", lambda rank=rank: (rank, 3))
+        share = next(iter(crops))
+        assert all(torch.equal(share[name], whole[name][rank::3]) for name in whole)
+
+
+def test_batches_that_cannot_be_shared_are_refused(folder, tmp_path, monkeypatch):
+    """One sentence names the batch, what it must be a multiple of, and why; so for numbers that are none, and for cards that are not there."""
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    check_shares(TrainConfig(crops=CropConfig(batch=3)), 1)
+    check_shares(TrainConfig(crops=CropConfig(batch=6), long_from=2.0), 3)
+    with pytest.raises(click.UsageError, match=r"batch must be a multiple of 6 for 3 processes to share it; longer crops halve it, not 9"):
+        check_shares(TrainConfig(crops=CropConfig(batch=9)), 3)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    with pytest.raises(click.UsageError, match="at most 1, the number of graphics cards here, not 2"):
+        check_shares(TrainConfig(), 2)
+    config = tmp_path / "tiny.toml"
+    config.write_text(TINY, encoding="utf-8")
+    for wrong in ("two", "0", "-1", "1.5"):
+        result = CliRunner().invoke(main, ["--corpus", str(folder), "--config", str(config), "--out", str(tmp_path / "no"), "--devices", wrong])
+        assert result.exit_code == 2 and f"--devices must be auto or a number from 1 on, not '{wrong}'" in result.output
+    assert not (tmp_path / "no").exists()
+
+
+def train_apart(arguments, devices):
+    """Run the training command as a user does: Lightning begins it again for every further process."""
+    line = [sys.executable, "-m", "export.train", *arguments, "--devices", str(devices), "--precision", "32-true"]
+    root = Path(__file__).parent.parent
+    env = {**os.environ, "PYTHONPATH": str(root), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(line, cwd=root, env=env, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("best valid") == 1  # one process speaks
+    return done.stdout
+
+
+def curves(out):
+    """Return the losses that a run has logged: by name, step and value."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log = EventAccumulator(str(out / "log")).Reload()
+    return {tag: {event.step: event.value for event in log.Scalars(tag)} for tag in log.Tags()["scalars"] if tag.startswith(("train/", "valid/"))}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # TensorBoard's own
+def test_two_processes_train_as_one(folder, tmp_path):
+    """Two processes that share each batch log the losses of one that has all of it, end with its weights, and so after a resume, too.
+
+    The sums are taken in another order, so single precision tells them apart: losses by 2e-7 of their value over forty steps, and weights by
+    2e-5, of which most is in biases that have no gradient but noise.
+    """
+    config = tmp_path / "tiny.toml"
+    tiny = TINY.replace("batch = 2", "batch = 4").replace("context = 64", "context = 64\ndropout = 0.0")
+    runs = {devices: tmp_path / str(devices) for devices in (1, 2)}
+    for steps in (6, 9):
+        config.write_text(tiny.replace("steps = 6", f"steps = {steps}"), encoding="utf-8")
+        for devices, out in runs.items():
+            arguments = ["--corpus", str(folder), "--config", str(config), "--out", str(out)]
+            assert "rows a second" in train_apart([*arguments, *(["--resume"] if steps > 6 else [])], devices)
+        one, two = (curves(out) for out in runs.values())
+        assert one.keys() == two.keys() >= {"train/cells", "train/instruments", "valid/bits"}
+        assert len(one["train/cells"]) == steps
+        for tag, values in one.items():
+            assert values.keys() == two[tag].keys()
+            assert list(two[tag].values()) == pytest.approx(list(values.values()), rel=1e-5), tag
+        saved = [torch.load(out / "last.ckpt", map_location="cpu", weights_only=True) for out in runs.values()]
+        assert [checkpoint["global_step"] for checkpoint in saved] == [steps, steps]
+        first, second = (checkpoint["state_dict"] for checkpoint in saved)
+        assert first.keys() == second.keys()
+        for name, tensor in first.items():
+            torch.testing.assert_close(second[name], tensor, rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
 
 
 def test_weights_of_a_smaller_network_say_the_same_in_a_larger_one(corpus):

@@ -83,6 +83,7 @@ def manifest_text(name: str, engine_name: str, themes: Sequence[str], folder: st
         "",
         "[defaults]               # wishes for all tracks",
         "# candidates = 4         # compose so many of each and keep the best",
+        '# model = "mystyle"      # composes in place of the one that comes with nesasset; nesasset models lists what there is',
         "",
         f"[export.{target.name}]".ljust(25) + f"# {target.title}",
         f"dir = {_text(folder or target.folder)}",

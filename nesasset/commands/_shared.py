@@ -6,11 +6,31 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from nesasset.model import Model
+
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print the result for programs, as JSON.")
+MODEL_OPTION = click.option("--model", metavar="NAME", help="Another installed model than the one that composed the piece; nesasset models lists them. --model open")
+
+
+def asked_model(name: str | None) -> Model | None:
+    """Return the installed model that an option names; None for None, where the piece's own is taken.
+
+    Raises:
+        ControlError: This is no name of a model.
+        ModelMismatchError: No such model is installed, or its files do not belong together.
+    """
+    if name is None:
+        return None
+    from nesasset.compose.controls import Controls
+    from nesasset.model_names import named_model
+
+    Controls(model=name)
+    return named_model(name)
 
 
 def print_json(value: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from nesasset.commands._shared import JSON_OPTION, busy, print_facts, print_json
+from nesasset.commands._shared import JSON_OPTION, MODEL_OPTION, asked_model, busy, print_facts, print_json
 
 
 @click.command("bridge")
@@ -14,9 +14,10 @@ from nesasset.commands._shared import JSON_OPTION, busy, print_facts, print_json
 @click.option("--bar", type=int, metavar="N", help="The bar of A after which it is left; its last by default. --bar 8")
 @click.option("--bars", type=int, default=2, show_default=True, metavar="N", help="Length of the bridge, 1 or 2. --bars 1")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another bridge. --seed 3")
+@MODEL_OPTION
 @click.option("--plot", metavar="FILE.png", help="Also a picture of A, the bridge and B. --plot bridge.png")
 @JSON_OPTION
-def command(before: str, after: str, output: str, bar: int | None, bars: int, seed: int, plot: str | None, as_json: bool) -> None:
+def command(before: str, after: str, output: str, bar: int | None, bars: int, seed: int, model: str | None, plot: str | None, as_json: bool) -> None:
     """Compose bars that lead from any bar of A into the first bar of B.
 
     The tempo goes from the one to the other, the harmony to the dominant of B's key. Printed is how much the two seams surprise the model, in bits a row, beside the other bar lines of both pieces.
@@ -34,7 +35,7 @@ def command(before: str, after: str, output: str, bar: int | None, bars: int, se
 
     scores = [score_json.load(path) for path in (before, after)]
     with busy("writing a bridge"):
-        made = bridge(scores[0], scores[1], bar, bars, seed)
+        made = bridge(scores[0], scores[1], bar, bars, seed, asked_model(model))
     if output == "-":
         click.echo(score_json.dumps(made), nl=False)
         return

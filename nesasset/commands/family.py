@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nesasset.commands._shared import JSON_OPTION, print_json, print_table, progress_bar
+from nesasset.commands._shared import JSON_OPTION, MODEL_OPTION, asked_model, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
     from nesasset.audio import Audio
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 @click.option("-o", "folder", required=True, metavar="DIR", help="Folder for the scores, FILE-calm.json and so on. -o scores")
 @click.option("--members", metavar="LIST", help="Only these, of calm, danger, boss, fast, night, underwater and low-health. --members calm,boss")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what the model composes for danger and boss. --seed 3")
+@MODEL_OPTION
 @click.option("--plot", metavar="FILE.png", help="Also a picture of all of them, one above the other. --plot family.png")
 @JSON_OPTION
-def command(path: str, folder: str, members: str | None, seed: int, plot: str | None, as_json: bool) -> None:
+def command(path: str, folder: str, members: str | None, seed: int, model: str | None, plot: str | None, as_json: bool) -> None:
     """Make the versions of a piece that a game changes between, from its score.
 
     All have its bars, its loop and its harmony, so that a game may go from any beat of one to the same beat of another. Printed for each: the share of half bars with the very same chord and of bars in harmony, and by how much it differs from the piece, in steps of what is sure to be noticed.
@@ -47,6 +48,7 @@ def command(path: str, folder: str, members: str | None, seed: int, plot: str | 
     if plot is not None and not plot.lower().endswith(".png"):
         raise click.UsageError(f"the picture is a PNG, so its name ends in .png, not {plot!r}")
     score = score_json.load(path)
+    composer = asked_model(model)
 
     def play(version: Score) -> Audio:
         return render(drive(version))
@@ -54,7 +56,7 @@ def command(path: str, folder: str, members: str | None, seed: int, plot: str | 
     made, rows, facts = {}, [], []
     with progress_bar(len(wanted), "making the family") as done:
         for member in wanted:
-            take = stages.first_certified(lambda used, member=member: make(score, member, used), seed, play, path, f"a {member.name} version")  # type: ignore[misc]
+            take = stages.first_certified(lambda used, member=member: make(score, member, used, composer), seed, play, path, f"a {member.name} version")  # type: ignore[misc]
             version = made[member.name] = take.score
             same, _ = harmony_agreement(score, version)
             harmony, steps = float(bars_in_harmony(score, version).mean()), difference(score, version)

@@ -15,7 +15,7 @@ from nesasset.commands._shared import JSON_OPTION, print_facts, print_json
 def command(action: str, what: str | None, replace: bool, as_json: bool) -> None:
     """List the installed models, or add or remove one.
 
-    A model of your own music is one file, made by python -m export.style. It is added to your own folder of data, and then every command takes it by name: compose --model, play --model, [defaults] model in a manifest.
+    A model of your own music is one file, made by python -m export.style. It is added to your own folder of data, and then every command takes it by name: --model NAME, or [defaults] model in a manifest.
 
     Example: nesasset models
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nesasset.commands._shared import JSON_OPTION, print_json, print_table, progress_bar
+from nesasset.commands._shared import JSON_OPTION, MODEL_OPTION, asked_model, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
     from nesasset.audio import Audio
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("-o", "folder", required=True, metavar="DIR", help="Folder for the scores, FROM-TO-1.json and so on. -o scores")
 @click.option("--steps", type=int, default=9, show_default=True, help="How many scores, both ends included, 3 to 33. --steps 5")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another way. --seed 3")
-@click.option("--model", help="A model's name or its file. --model mystyle")
+@MODEL_OPTION
 @click.option("--plot", metavar="FILE.png", help="Also a picture of all steps, one above the other. --plot way.png")
 @JSON_OPTION
 def command(first: str, second: str, folder: str, steps: int, seed: int, model: str | None, plot: str | None, as_json: bool) -> None:
@@ -36,7 +36,7 @@ def command(first: str, second: str, folder: str, steps: int, seed: int, model: 
     from nesasset.driver import drive
     from nesasset.formats import score_json, stack
     from nesasset.formats.files import write_bytes
-    from nesasset.model import default_model, load_model
+    from nesasset.model_names import model_of
     from nesasset.render import render
 
     check_seed(seed)
@@ -44,7 +44,7 @@ def command(first: str, second: str, folder: str, steps: int, seed: int, model: 
     if plot is not None and not plot.lower().endswith(".png"):
         raise click.UsageError(f"the picture is a PNG, so its name ends in .png, not {plot!r}")
     ends = score_json.load(first), score_json.load(second)
-    way = Way.between(*ends, load_model(model) if model else default_model())
+    way = Way.between(*ends, asked_model(model) or model_of(ends[0]))
 
     def play(version: Score) -> Audio:
         return render(drive(version))

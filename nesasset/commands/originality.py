@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 @click.command("originality")
 @click.argument("path", metavar="FILE.json")
 @click.option("--against", "others", multiple=True, metavar="FILE.json|DIR", help="Also against another score, or all in a folder; may be repeated. --against scores")
+@click.option("--model", metavar="NAME", help="An installed model, whose training songs are meant; by default those of the one that comes with nesasset. --model open")
 @JSON_OPTION
-def command(path: str, others: tuple[str, ...], as_json: bool) -> None:
+def command(path: str, others: tuple[str, ...], model: str | None, as_json: bool) -> None:
     """Say how much of a score stands in the model's training songs, or in other scores.
 
     Of each melodic voice, in any key: the longest passage that is known, and how many of its 8-grams and 16-grams are. An n-gram is n notes with the moves and rows from each to its next. Passages of eight or nine notes are often chance.
@@ -27,25 +28,29 @@ def command(path: str, others: tuple[str, ...], as_json: bool) -> None:
     Example: nesasset originality scores/castle.json --against scores
     """
     from nesasset import originality
+    from nesasset.compose.controls import Controls
     from nesasset.formats import score_json
-    from nesasset.model import DEFAULT_MODEL, models_dir
+    from nesasset.model import DEFAULT_MODEL
+    from nesasset.model_names import sidecar_of
 
+    Controls(model=model)
+    name = model or DEFAULT_MODEL
     score = score_json.load(path)
     compared = _others(path, others)
-    index = originality.load_index(models_dir(), DEFAULT_MODEL)
+    index = originality.load_index(sidecar_of(name).parent, name)
     training = None if index is None else originality.compare(score, index)
-    found = {name: originality.compare(score, originality.known_of([other])) for name, other in compared.items()}
+    found = {file: originality.compare(score, originality.known_of([other])) for file, other in compared.items()}
     if as_json:
-        facts: dict[str, Any] = {"file": path, "model": DEFAULT_MODEL, "training": None if training is None else originality.to_json(training)}
-        print_json({**facts, "against": {name: originality.to_json(findings) for name, findings in found.items()}})
+        facts: dict[str, Any] = {"file": path, "model": name, "training": None if training is None else originality.to_json(training)}
+        print_json({**facts, "against": {file: originality.to_json(findings) for file, findings in found.items()}})
         return
     if training is None or index is None:
-        click.echo(f"the model {DEFAULT_MODEL} has no index of its training songs")
+        click.echo(f"the model {name} has no index of its training songs")
     else:
-        click.echo(f"against the training songs of {DEFAULT_MODEL}, {len(index.keys)} passages of eight notes")
+        click.echo(f"against the training songs of {name}, {len(index.keys)} passages of eight notes")
         _print(training, score)
-    for name, findings in found.items():
-        click.echo(f"\nagainst {name}")
+    for file, findings in found.items():
+        click.echo(f"\nagainst {file}")
         _print(findings, score)
 
 

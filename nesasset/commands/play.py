@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nesasset.commands._shared import JSON_OPTION, print_facts, print_json
+from nesasset.commands._shared import JSON_OPTION, asked_model, print_facts, print_json
 
 if TYPE_CHECKING:
     from nesasset.play import Music
@@ -53,7 +53,7 @@ def command(
 
     Example: nesasset play castle --seed 7
     """
-    from nesasset.compose.controls import Controls, check_seed
+    from nesasset.compose.controls import check_seed
     from nesasset.errors import ControlError
     from nesasset.play.jukebox import parse_script
     from nesasset.themes import theme as find_theme
@@ -68,11 +68,7 @@ def command(
         raise click.UsageError(f"--buffer must be between 20 and 1000 milliseconds, not {margin_ms:g}")
     keys = parse_script(script)
     check_seed(seed)
-    if model is not None:
-        from nesasset.model_names import named_model
-
-        Controls(model=model)
-        named_model(model)  # what is wrong is said now, not by the worker
+    asked_model(model)  # what is wrong is said now, not by the worker
     is_file = music.lower().endswith(".json")
     theme = "" if is_file else find_theme(music).name
 

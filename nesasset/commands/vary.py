@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from nesasset.commands._candidates import COUNT_OPTION, check_output, save_candidates
-from nesasset.commands._shared import JSON_OPTION, busy, print_facts, print_json
+from nesasset.commands._shared import JSON_OPTION, MODEL_OPTION, asked_model, busy, print_facts, print_json
 from nesasset.commands._sources import read_score, title_of
 
 if TYPE_CHECKING:
     from nesasset.build.stages import Take
     from nesasset.compose.vary import Variation
+    from nesasset.model import Model
     from nesasset.score import Score
 
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--strength", type=float, default=1.0, show_default=True, metavar="X", help="From 0, nothing, over slight changes to 1, new parts. --strength 0.3")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same score, seed and wishes: same variation. --seed 7")
 @click.option("--candidates", type=int, default=None, metavar="N", help="Compose so many, 1 to 64, and keep the best. --candidates 4")
+@MODEL_OPTION
 @COUNT_OPTION
 @click.option("-o", "output", required=True, metavar="FILE.json", help="Where the score goes; - is standard output. -o castle-2.json")
 @JSON_OPTION
@@ -34,6 +36,7 @@ def command(
     strength: float,
     seed: int,
     candidates: int | None,
+    model: str | None,
     count: int | None,
     output: str,
     as_json: bool,
@@ -56,7 +59,7 @@ def command(
     if bars is not None:
         parse_bars(bars, score.n_bars)  # before the model is loaded
 
-    make = partial(_make, score, variation, title_of(score, source))
+    make = partial(_make, score, variation, asked_model(model), title_of(score, source))
     if count is not None:
         save_candidates(make, seed, count, output, title_of(score, source), as_json)
         return
@@ -85,14 +88,14 @@ def command(
     )
 
 
-def _make(score: Score, variation: Variation, title: str, seed: int) -> Take:
+def _make(score: Score, variation: Variation, model: Model | None, title: str, seed: int) -> Take:
     """Return a variation of a score that passes its certificate."""
     from nesasset.build import stages
     from nesasset.compose.vary import vary
     from nesasset.driver import drive
     from nesasset.render import render
 
-    return stages.first_certified(lambda seed: vary(score, seed, variation), seed, lambda made: render(drive(made)), title, "a variation")
+    return stages.first_certified(lambda seed: vary(score, seed, variation, model), seed, lambda made: render(drive(made)), title, "a variation")
 
 
 def _new(score: Score) -> str:
