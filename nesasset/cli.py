@@ -22,7 +22,7 @@ import nesasset
 from nesasset.errors import ControlError, ManifestError, NesassetError, UnknownThemeError
 
 COMMANDS: Final = (
-    "init", "build", "compose", "vary", "play", "sfx", "render", "import", "diff", "preview", "report", "family", "bridge", "morph", "originality", "info", "plot", "themes", "models", "schema", "cache",
+    "init", "build", "compose", "vary", "play", "sfx", "render", "import", "diff", "preview", "report", "family", "bridge", "morph", "motif", "leitmotif", "originality", "info", "plot", "themes", "models", "schema", "cache",
 )
 _MODULES: Final = {"import": "import_score"}  # where a command cannot lend its name to a module
 DONE, FAILED, USAGE, UNEXPECTED, INTERRUPTED = 0, 1, 2, 3, 130

@@ -23,7 +23,18 @@ import click  # noqa: E402
 import nesasset  # noqa: E402
 from nesasset import cli, errors  # noqa: E402
 from nesasset.build.engines import BUILT_IN  # noqa: E402
-from nesasset.build.manifest import Effect, Export, Manifest, Pack, Quality, Sources, Track, Wishes, loads  # noqa: E402
+from nesasset.build.manifest import (  # noqa: E402
+    Effect,
+    Export,
+    Manifest,
+    Pack,
+    Quality,
+    SoundtrackPlan,
+    Sources,
+    Track,
+    Wishes,
+    loads,
+)
 from nesasset.themes import THEMES  # noqa: E402
 
 DOCS = ROOT / "docs"
@@ -131,7 +142,7 @@ def test_every_theme_is_documented() -> None:
 def test_every_key_of_the_manifest_is_documented() -> None:
     """Every key that a manifest may hold stands in docs/cli.md."""
     text = (DOCS / "cli.md").read_text(encoding="utf-8")
-    for table in (Manifest, Pack, Track, Wishes, Export, Effect, Quality, Sources):
+    for table in (Manifest, Pack, Track, Wishes, Export, Effect, Quality, SoundtrackPlan, Sources):
         for key, field in table.model_fields.items():
             assert (field.alias or key) in text, key
 

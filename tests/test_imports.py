@@ -19,14 +19,14 @@ FLOORS = (
     {"units"},
     {"score", "register_log", "audio", "themes", ""},
     {"apu", "vocabulary", "recall", "chords"},
-    {"driver", "registers", "sfx", "idioms", "articulation", "render", "model", "model_files", "model_names", "sampling", "features", "originality", "formats", "arranging", "certificate", "loudness"},
+    {"driver", "registers", "sfx", "idioms", "articulation", "render", "model", "model_files", "model_names", "sampling", "features", "originality", "motifs", "formats", "arranging", "certificate", "loudness"},
     {"compose"},
     {"build", "play"},
     {"testing"},
     {"cli", "commands", "__main__", "_pyinstaller"},
 )
 # Data classes of compose that stand on nothing but the nouns.
-LOWER = {"nesasset.compose.controls": 3, "nesasset.compose.form": 2, "nesasset.compose.scales": 3}
+LOWER = {"nesasset.compose.controls": 3, "nesasset.compose.form": 2, "nesasset.compose.motif": 3, "nesasset.compose.scales": 3}
 FORBIDDEN = {"export", "demo_game", "torch", "lightning", "onnx", "onnxscript", "mutagen", "scipy", "numba", "matplotlib"}
 HEAVY = {"numpy", "onnxruntime", "soundfile", "pydantic", "rich", "PIL", "mido", "pygame"}
 

@@ -99,7 +99,7 @@ def keep_facts(cache: Cache | None, project: Project, made: Made) -> None:
 
 
 def _key(project: Project, track_id: str, score: str) -> str:
-    inputs = {"score": keys.bytes_digest(score.encode()), "order": asdict(project.orders[track_id]), "quality": asdict(project.quality)}
+    inputs = {"score": keys.bytes_digest(score.encode()), "order": asdict(project.orders[track_id]), "quality": project.quality.to_json()}
     return keys.key("facts", inputs)
 
 

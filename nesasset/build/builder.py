@@ -162,6 +162,10 @@ class _Build:
                     self.result.made[track_id] = outcome
                     around.keep_facts(self.settings.cache, self.project, outcome)
                     self.events.finished(outcome)
+        if self.project.quality.alike is not None:
+            for track_id, error in self._too_alike(self.project.quality.alike).items():
+                failures[track_id] = error
+                pinned.pop(track_id, None)  # its files are there, but nobody has accepted them
         self._write_lock(pinned, self._write_around(pinned, make))
         if self.settings.cache is not None and chosen:
             self.settings.cache.prune(MAX_BYTES)
@@ -169,6 +173,16 @@ class _Build:
             kinds = {type(failure) for failure in failures.values()}
             kind = kinds.pop() if len(kinds) == 1 else CertificateError
             raise kind("\n".join(sorted(map(str, failures.values()))))
+
+    def _too_alike(self, allowed: float) -> dict[str, NesassetError]:
+        """Return the tracks made now that are too much like another one, of which the score is at hand, each with its error."""
+        from nesasset.build.alike import too_alike
+        from nesasset.formats import score_json
+
+        made = self.result.made
+        texts = {track_id: made[track_id].score if track_id in made else track.score for track_id, track in self.todo.tracks.items()}
+        scores = {track_id: score_json.loads(text) for track_id, text in texts.items() if text is not None}
+        return {track_id: QualityError(sentence) for track_id, sentence in too_alike(scores, self.project.orders, set(made), allowed)}
 
     def _job(self, track: TrackPlan, exports: bool = True) -> Job:
         from nesasset.build.studio import Job

@@ -17,8 +17,8 @@ _PACKAGE: Final = Path(__file__).parent.parent
 _SOUND: Final = ("apu", "render", "audio.py", "register_log.py", "units.py")
 # Which sources and libraries a stage's result depends on. Folders count with all that is in them.
 _CODE: Final[Mapping[str, tuple[str, ...]]] = {
-    "manifest": ("build/engines.py", "build/faults.py", "build/manifest.py", "build/project.py", "chords.py", "compose/controls.py",
-                 "compose/form.py", "compose/members.py", "themes.py"),
+    "manifest": ("build/arc.py", "build/engines.py", "build/faults.py", "build/manifest.py", "build/project.py", "chords.py", "compose/controls.py",
+                 "compose/form.py", "compose/members.py", "compose/motif.py", "compose/scales.py", "themes.py"),
     "compose": (*_SOUND, "compose", "articulation.py", "certificate.py", "chords.py", "driver.py", "features.py", "idioms.py",
                 "model.py", "model_names.py", "originality.py", "recall.py", "score.py", "themes.py", "vocabulary.py", "build/order.py", "build/seal.py", "build/stages.py",
                 "build/studio.py"),

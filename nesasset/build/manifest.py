@@ -27,7 +27,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
-from nesasset.build import faults
+from nesasset.build import arc, faults
 from nesasset.build.project import DEFAULT_NAME, member_id, read
 from nesasset.compose import controls as ranges
 from nesasset.compose.controls import Controls, check_seed
@@ -127,6 +127,7 @@ class Wishes(_Table):
     voices: Annotated[str, _control("voices")] | None = _about("The voices that play, as in 'P1 TR NO'; the others stay free for effects.")
     form: Annotated[str, _control("form")] | None = _about("Sections: AABA, A A' B A (strokes vary), A A+2 B A (moved by semitones).")
     chords: Annotated[str, _control("chords")] | None = _about("A chord a bar, by degree or name: 'I vi IV V'.")
+    motif: Annotated[str, _control("motif")] | None = _about("A tune that the pieces have in common, written in C: 'C5/4 D5/4 Eb5/2 -/2 G5/8'; nesasset motif invents one.")
     guidance: Annotated[float, _control("guidance"), _number("number", ranges.GUIDANCE_RANGE)] | None = _about("How strongly the theme is felt.")
     candidates: Annotated[int, _control("candidates"), _number("integer", ranges.CANDIDATES_RANGE)] | None = _about("Compose so many and keep the best.")
     temperature: Annotated[float, _control("temperature"), _number("number", ranges.TEMPERATURE_RANGE)] | None = _about("How daring the choice of notes is.")
@@ -174,6 +175,7 @@ class Quality(_Table):
     loudness: Annotated[float, Field(ge=-40, le=-8)] | None = _about("Loudness of every track in LUFS; left as it is where absent.")
     true_peak: Annotated[float, Field(ge=-20, le=0)] = _about("Highest true peak in dBTP that a gain may lead to.", -1.0)
     tolerance: Annotated[float, Field(ge=0.1, le=20)] = _about("How far a track may stay from the loudness, in LU, before the build fails.", 2.0)
+    alike: Annotated[float, Field(ge=0, le=1)] | None = _about("Share of their passages of eight notes that two tracks may have in common before the build fails; any where absent.")
 
 
 class Export(_Table):
@@ -194,6 +196,24 @@ class Sources(_Table):
 
     maps: Annotated[list[str], Field(min_length=1)] = Field(description="Patterns of Tiled (.tmx, .tmj) and LDtk (.ldtk) files.")
     seed: Literal["id", "map"] = _about("Where a level's seed comes from: its name, or the tiles of its map.", "id")
+
+
+Factor = Annotated[float, Field(ge=arc.FACTOR_RANGE[0], le=arc.FACTOR_RANGE[1])]
+
+
+class SoundtrackPlan(_Table):
+    """The [plan] table: the way of keys and tempos through the levels."""
+
+    levels: Annotated[list[str], Field(min_length=1, description="Ids of tracks in the game's order.")]
+    key: Annotated[str, _control("key")] | None = _about("Of the first level; C where only keys is given.")
+    keys: Literal["same", "fifths", "rising"] | None = _about("Each level's key from the last: the same, a fifth higher, a whole tone higher; the same by default.")
+    tempo: Annotated[list[Factor], Field(min_length=2, max_length=2)] | None = _about("Factors on the theme's own tempo, of the first level and of the last.")
+
+    @property
+    def arc(self) -> arc.Arc:
+        """The same as data."""
+        tonic = Controls(key=self.key or "C").tonic if self.key or self.keys else None
+        return arc.Arc(tuple(self.levels), tonic, self.keys or "same", self.tempo)
 
 
 def _track_id(name: str) -> str:
@@ -237,16 +257,18 @@ class Manifest(_Table):
     quality: Quality = Quality()
     sfx: Annotated[dict[TrackId, Effect], Field(max_length=MAX_TRACKS)] = {}
     sources: Sources | None = None
+    plan: SoundtrackPlan | None = None
 
     def controls(self, track_id: str) -> Controls:
-        """Return the controls of a track: its own wishes over the defaults."""
-        return self.controls_of(self.track[track_id])
+        """Return the controls of a track: its own wishes over the defaults, and what the plan fills in."""
+        return self.controls_of(track_id, self.track[track_id])
 
-    def controls_of(self, own: Track) -> Controls:
+    def controls_of(self, track_id: str, own: Track) -> Controls:
         """Return the controls of a track's table, which may come from a map."""
         wishes = {name: getattr(own, name) for name in Wishes.model_fields}
         given = {name: getattr(self.defaults, name) if wish is None else wish for name, wish in wishes.items()}
-        return Controls(**{_CONTROL_NAMES.get(name, name): wish for name, wish in given.items()})
+        controls = Controls(**{_CONTROL_NAMES.get(name, name): wish for name, wish in given.items()})
+        return controls if self.plan is None else arc.along(self.plan.arc, track_id, own.theme, controls)
 
     @model_validator(mode="after")
     def _agrees(self) -> Manifest:
@@ -259,10 +281,24 @@ class Manifest(_Table):
                 self.controls(track_id)
             except ControlError as error:
                 found.append((("track", track_id), str(error)))
+        found += self.plan_faults(self.track) if self.sources is None else []  # of maps' tracks nobody knows yet
         found += self._family_faults() + self._effect_faults() + self._export_faults() + _path_faults(self)
         if found:
             raise FaultsError([(place, _at(place, reason)) for place, reason in found])
         return self
+
+    def plan_faults(self, known: Mapping[str, Track]) -> list[tuple[faults.Place, str]]:
+        """Return the levels of the plan that are none of the tracks, all of which are known, or stand there twice."""
+        found: list[tuple[faults.Place, str]] = []
+        levels = self.plan.levels if self.plan is not None else []
+        for number, level in enumerate(levels):
+            if level in levels[:number]:
+                found.append((("plan", "levels"), f"{level} stands there twice; once is enough"))
+            elif level in self.ids() and level not in known:
+                found.append((("plan", "levels"), f"{level} is a member of a family and follows its parent; name that one"))
+            elif level not in known:
+                found.append((("plan", "levels"), f"no track is named {level[:80]!r}{did_you_mean(level, known) or '; there are ' + ', '.join(list(known)[:8])}"))
+        return found
 
     def _family_faults(self) -> list[tuple[faults.Place, str]]:
         """Return the members whose tracks would not have an id of their own, or none that can be a file's name."""
@@ -381,6 +417,7 @@ def loads(text: str, name: str = DEFAULT_NAME) -> Manifest:
 
 _MODELS: Final[Mapping[str, type[BaseModel]]] = {
     "pack": Pack, "defaults": Wishes, "track": Track, "export": Export, "sfx": Effect, "quality": Quality, "sources": Sources,
+    "plan": SoundtrackPlan,
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from nesasset.build import effects, keys, lock
@@ -206,7 +206,7 @@ def made_from(project: Project, target: Target, order: Order, score_sha256: str)
     return {
         "score": score_sha256[:16],
         "names": keys.digest([order.title, order.pack, order.author, order.license])[:16],
-        "options": keys.digest([target.options.to_json(), asdict(quality), order.sample_rate_hz])[:16],
+        "options": keys.digest([target.options.to_json(), quality.to_json(), order.sample_rate_hz])[:16],
         "engine": target.engine.version,
         "synth": SYNTH_VERSION,
         # What the sidecar tells of the wish; the score may be an edited one, which the wish did not make.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
@@ -58,6 +58,12 @@ class Quality:
     loudness: float | None
     true_peak: float
     tolerance: float
+    alike: float | None = None
+    """Share of their passages that two tracks may have in common; None for any."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was asked for as JSON values; what a pack does not use is left out, so that its files stay fresh."""
+        return {name: value for name, value in asdict(self).items() if name != "alike" or value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +213,7 @@ def _judged(text: str, name: str, root: Path) -> tuple[dict[str, Any], list[Path
     manifest = manifests.loads(text, name)
     more, maps = sources.tracks(manifest, root)
     tracks = {
-        track_id: {"theme": track.theme, "seed": track.seed, "controls": manifest.controls_of(track).to_json(), "title": track.title, "family": track.family}
+        track_id: {"theme": track.theme, "seed": track.seed, "controls": manifest.controls_of(track_id, track).to_json(), "title": track.title, "family": track.family}
         for track_id, track in {**manifest.track, **more}.items()
     }
     return {

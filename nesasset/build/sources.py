@@ -71,11 +71,14 @@ def tracks(manifest: Manifest, root: Path) -> tuple[dict[str, Track], list[Path]
                     raise ManifestError(f"{level.origin}: its track {track_id!r} is a member of a family in the manifest too; give the level another music_id")
                 origins[track_id] = level.origin
                 if track_id not in manifest.track:
-                    found[track_id] = _track(level, sources, manifest)
+                    found[track_id] = _track(level, track_id, sources, manifest)
         except (ManifestError, FormatError) as error:
             faults += str(error).splitlines()
     if faults:
         raise ManifestError("\n".join(faults))
+    wrong = manifest.plan_faults({**manifest.track, **found})
+    if wrong:
+        raise ManifestError("\n".join(f"{'.'.join(place)}: {reason}" for place, reason in wrong))
     if not found and not manifest.track:
         raise ManifestError(f"no map of [sources] has a music_theme and there is no [track.ID]: looked at {len(paths)} files")
     return found, read
@@ -97,7 +100,7 @@ def _maps(sources: Sources, root: Path) -> list[Path]:
     return paths
 
 
-def _track(level: Level, sources: Sources, manifest: Manifest) -> Track:
+def _track(level: Level, track_id: str, sources: Sources, manifest: Manifest) -> Track:
     """Return the track that a level asks for.
 
     Raises:
@@ -117,7 +120,7 @@ def _track(level: Level, sources: Sources, manifest: Manifest) -> Track:
         wishes["intensity"] = float(level.properties["music_intensity"])
     try:
         track = Track.model_validate(wishes)
-        manifest.controls_of(track)
+        manifest.controls_of(track_id, track)
     except ValidationError as error:
         reasons = [str(fault.get("ctx", {}).get("error", fault["msg"])) for fault in error.errors(include_url=False)]
         raise ManifestError("\n".join(f"{level.origin}: {reason}" for reason in reasons)) from error

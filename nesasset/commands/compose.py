@@ -31,6 +31,7 @@ _WISHES: Final = (
     ("voices", "--voices", str, "LIST", "The voices that play; the others stay free for effects. --voices 'P1 TR NO'"),
     ("form", "--form", str, "FORM", "Sections: AABA, A A' B A (strokes vary), A A+2 B A (moved by semitones). --form AABA"),
     ("chords", "--chords", str, "LIST", "A chord a bar, by degree or name; C,Am is two in a bar. --chords 'I vi IV V'"),
+    ("motif", "--motif", str, "TEXT", "A tune that the piece is to have, in C: notes with lengths in rows. --motif 'C5/4 D5/4 Eb5/2 -/2 G5/8'"),
     ("guidance", "--guidance", float, "X", "How strongly the theme is felt, 0 to 4; 1 by default. --guidance 2"),
     ("candidates", "--candidates", int, "N", "Compose so many, 1 to 64, and keep the best. --candidates 4"),
     ("temperature", "--temperature", float, "X", "How daring the choice of notes is, 0.1 to 2. --temperature 0.9"),

@@ -4,6 +4,7 @@ The same theme, seed and controls give the same score on one machine with one se
 bit of a float may flip a sampled symbol: save the score and build from it.
 
 Way of the data: theme and controls → Request → a Plan from the model's library → Drafts (rows) → the best one → Score.
+With a motif (leitmotif.py) the plan has a place for it, and its rows stand before the others are written.
 With music that is there (sources.py), or some of a score anew (vary.py): a Rewrite → Drafts → new cells in the old score.
 """
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from nesasset.compose.given import Given
     from nesasset.compose.harmony import HarmonyModel
     from nesasset.compose.plan import Plan
     from nesasset.compose.request import Request
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Controls", "compose", "compose_bars"]
 
 ATTEMPTS = 4  # plans that a seed may draw until one of their drafts is alive and new; the last drafts are taken as they are
+PARTICLES = 2  # drafts that compete for each candidate beside a motif, see compose/swarm.py
 MOST_KNOWN = 0.2  # of a voice's 16-grams: a draft of which more stand in training songs is not new
 
 
@@ -69,10 +72,11 @@ def compose(
     if sources:
         return _compose_with(sources, theme, seed, controls, model)
     order = _Order.of(theme, seed, controls, model)
-    known = _index(order.model)
+    known = index_of(order.model)
     for attempt in range(ATTEMPTS):
-        plan, chance = order.draw(attempt)
-        drafts = write(order.model, order.request, plan, [chance(number) for number in range(order.request.candidates)])
+        plan, given, chance = order.draw(attempt)
+        generators = [chance(number) for number in range(order.request.candidates)]
+        drafts = write(order.model, order.request, plan, generators, given, 1 if given is None else PARTICLES)
         living = [draft for draft in drafts if not is_lifeless(draft.cells, plan.bar_rows)]
         new = [draft for draft in living if _is_new(draft, known)]
         drafts = new or living or drafts
@@ -90,12 +94,12 @@ def with_originality(score: Score, model: Model) -> Score:
 
     from nesasset.originality import INDEX, compare, to_json
 
-    known = _index(model)
+    known = index_of(model)
     found = {"index": None} if known is None else {"index": model.sidecar[INDEX]["sha256"], **to_json(compare(score, known))}
     return replace(score, provenance={**score.provenance, "originality": found})
 
 
-def _index(model: Model) -> Known | None:
+def index_of(model: Model) -> Known | None:
     """Return what is known of a model's training songs; the index lies beside the model, like the idioms."""
     from nesasset.model_names import model_file
     from nesasset.originality import INDEX, INDEX_SUFFIX, load_index
@@ -139,8 +143,8 @@ def compose_bars(
     from nesasset.compose.writer import write_bars
 
     order = _Order.of(theme, seed, controls, model)
-    plan, chance = order.draw(0)
-    for done, drafts in write_bars(order.model, order.request, plan, [chance(0)]):
+    plan, given, chance = order.draw(0)
+    for done, drafts in write_bars(order.model, order.request, plan, [chance(0)], given):
         yield bar_to_score(drafts[0], done - 1, order.request, order.shapes, order.provenance)
 
 
@@ -154,9 +158,12 @@ def _compose_with(sources: Sources, theme: str, seed: int, controls: Controls | 
     from nesasset.compose.request import generator
     from nesasset.compose.rewrite import badness, carry_out, figures_of
     from nesasset.compose.sources import prepare, told_by
+    from nesasset.errors import ControlError
     from nesasset.units import NOTE_NAMES
 
     asked = controls or Controls()
+    if asked.motif is not None:
+        raise ControlError("a motif cannot be asked for together with kept music, a primer or a style; leave one of them out")
     order = _Order.of(theme, seed, told_by(sources, asked), model)
     told = sources.to_json()
     words = (*order.words, *(f"{name} {sorted(part.items())}" for name, part in sorted(told.items())))
@@ -210,14 +217,22 @@ class _Order:
         request = resolve(wanted, seed, controls, model.sidecar["sampling"])
         return _Order(request, model, (wanted.name, seed, told), provenance)
 
-    def draw(self, attempt: int) -> tuple[Plan, Callable[[int], np.random.Generator]]:
-        """Return the plan of an attempt, and what gives each of its drafts a chance of its own."""
+    def draw(self, attempt: int) -> tuple[Plan, Given | None, Callable[[int], np.random.Generator]]:
+        """Return the plan of an attempt, what of a motif stands in it, and what gives each of its drafts a chance of its own."""
         from nesasset.compose.plan import draw_plan
         from nesasset.compose.request import generator
 
         words = (*self.words, attempt)
-        plan = draw_plan(self.model.plans, _harmony(self.model), self.request, generator(("plan", *words)))
-        return plan, lambda number: generator(("rows", *words, number))
+        rng = generator(("plan", *words))
+
+        def chance(number: int) -> np.random.Generator:
+            return generator(("rows", *words, number))
+
+        if self.request.wishes.motif is not None:
+            from nesasset.compose.leitmotif import draw_around
+
+            return *draw_around(self.request, self.model, _harmony(self.model), rng), chance
+        return draw_plan(self.model.plans, _harmony(self.model), self.request, rng), None, chance
 
     @property
     def shapes(self) -> dict[str, NDArray[np.int64]]:

@@ -61,6 +61,28 @@ def plan_model(model: Model) -> PlanModel:
     return PlanModel.fit([(parts[0][a:b], parts[1][a:b], parts[2][a:b]) for a, b in pairwise(model.plans["bars"])])
 
 
+def whole_bars(cells: NDArray[np.int64], bar_rows: int) -> NDArray[np.bool_]:
+    """Return which voices are given in which bars as a whole, (n_bars, 4), by cells, (n_rows, 4), -1 where nothing is given."""
+    return np.asarray((cells >= 0).reshape(-1, bar_rows, 4).all(axis=1))
+
+
+def opened(plan: Plan, cells: NDArray[np.int64], voices: NDArray[np.bool_]) -> Plan:
+    """Return a plan in which bars that are given in part are new: nothing of them can be copied.
+
+    Args:
+        plan: What there is.
+        cells: (n_rows, 4), -1 where nothing is given.
+        voices: (4,), those of which something is given.
+    """
+    some = (cells >= 0).reshape(-1, plan.bar_rows, 4).any(axis=1)
+    part = (some & ~whole_bars(cells, plan.bar_rows)).any(axis=1)
+    classes, lags, shifts = plan.classes.copy(), plan.lags.copy(), plan.shifts.copy()
+    lags[part], shifts[part] = 0, 0
+    classes[part] = np.where(classes[part] < NEW, NEW, classes[part])
+    classes[np.ix_(part, voices)] = NEW
+    return replace(plan, classes=classes, lags=lags, shifts=shifts)
+
+
 def form_around(
     plan: Plan, cells: NDArray[np.int64], given: NDArray[np.bool_], counts: PlanModel, rng: np.random.Generator
 ) -> Plan:

@@ -77,7 +77,7 @@ def to_score(
     for row in {0, home}:  # a loop begins by itself: nothing is held into it
         cells[row] = np.where(cells[row] == HOLD_ID, REST_ID, cells[row])
     wishes = request.wishes
-    placed = wishes.chords or wishes.scale or wishes.melody_range  # these are where they were asked for
+    placed = wishes.chords or wishes.scale or wishes.melody_range or wishes.motif  # these are where they were asked for
     shift, key = shift_for(cells, None if placed else request.tonic)
     if request.wishes.register:
         cells[:, 0] = _in_register(cells[:, 0], request.register, shift)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from nesasset.chords import parse_chord
 from nesasset.compose.form import form_text, parse_form
+from nesasset.compose.motif import motif_text, parse_motif, pitch_text
 from nesasset.compose.scales import SCALES, scale_mode
 from nesasset.errors import ControlError, out_of_range
 from nesasset.themes import MODES, REGISTERS
@@ -64,6 +65,8 @@ class Controls:
     """Sections, as in AABA or A A' B A; see compose/form.py."""
     chords: str | None = None
     """A progression, one chord a bar: 'I vi IV V' or 'C Am F G'; two in a bar as 'C,Am F,G'. It repeats to the end."""
+    motif: str | None = None
+    """A tune that the piece is to have, as in 'C5/4 D5/4 Eb5/2 -/2 G5/8', written in C; see compose/motif.py."""
     guidance: float | None = None
     """How strongly the theme is felt, 0 not at all, 1 as in the training songs, up to 4."""
     candidates: int | None = None
@@ -109,6 +112,10 @@ class Controls:
             object.__setattr__(self, "form", form_text(parse_form(self.form)))
         if self.chords is not None:
             _check_chords(self.chords)
+        if self.motif is not None:
+            if not isinstance(self.motif, str):
+                raise ControlError(f"motif must be a text such as 'C5/4 D5/4 Eb5/2 G5/8', not {self.motif!r}")
+            object.__setattr__(self, "motif", motif_text(parse_motif(self.motif)))
         self._check_together()
 
     def _check_together(self) -> None:
@@ -124,6 +131,26 @@ class Controls:
                 f"{self.bars} bars cannot be shared evenly by the {sections} sections of the form {self.form}; "
                 f"ask for {self.bars // sections * sections} or {-(-self.bars // sections) * sections} bars"
             )
+        if self.motif:
+            self._check_motif(self.motif)
+
+    def _check_motif(self, text: str) -> None:
+        """Refuse what leaves the motif no place."""
+        if self.voices and "P1" not in self.voices.split():
+            raise ControlError(f"a motif is played by P1, which is not among the voices {self.voices}; add P1, or leave the motif out")
+        mode = scale_mode(self.scale) if self.scale else self.mode
+        tunes = [parse_motif(text).in_mode(minor) for minor in ((False, True) if mode is None else (mode == "minor",))]
+        if self.scale:
+            outside = [pitch_text(pitch) for pitch in tunes[0].pitches if pitch % 12 not in SCALES[self.scale]]
+            if outside:
+                raise ControlError(f"the motif, written in C, has {outside[0]}, which is not in the scale {self.scale}; leave one of them out")
+        if self.melody_pitches:
+            tonics = range(12) if self.tonic is None else (self.tonic,)
+            if not any(all(tune.moves(tonic, *self.melody_pitches) for tune in tunes) for tonic in tonics):
+                key = "" if self.key is None else f" in the key of {self.key}"
+                raise ControlError(
+                    f"the motif spans {max(tune.span for tune in tunes)} semitones and has no place within {self.melody_range}{key}; ask for a wider melody_range or another key"
+                )
 
     @property
     def tonic(self) -> int | None:

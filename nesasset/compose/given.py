@@ -15,7 +15,7 @@ class Given:
     cells: NDArray[np.int64]
     """(n_rows, 4), columns P1, P2, TR, NO; -1 where the writer is free."""
     slots: NDArray[np.int64]
-    """(n_rows, 3), of P1, P2, NO: the instrument of each note that is given, -1 elsewhere."""
+    """(n_rows, 3), of P1, P2, NO: the instrument of each note that is given, -1 elsewhere and where the writer is to choose it."""
 
     def __post_init__(self) -> None:
         assert self.cells.shape == (len(self.slots), 4) and self.slots.shape == (len(self.cells), 3)

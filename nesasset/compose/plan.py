@@ -344,8 +344,18 @@ def _with_voices(plan: Plan, request: Request) -> Plan:
 # Chords.
 
 
-def with_chords(plan: Plan, harmony: HarmonyModel, request: Request, rng: np.random.Generator) -> Plan:
-    """Return a plan with its key and harmony: the caller's chords, or drawn ones in the key asked for, or in any."""
+def with_chords(
+    plan: Plan, harmony: HarmonyModel, request: Request, rng: np.random.Generator, known: NDArray[np.int64] | None = None
+) -> Plan:
+    """Return a plan with its key and harmony: the caller's chords, or drawn ones in the key asked for, or in any.
+
+    Args:
+        plan: What there is.
+        harmony: The model's counts of chords.
+        request: What is wanted.
+        rng: The only source of chance.
+        known: (n_bars, 2), chords that are settled where the caller asks for none, -1 for those to draw; None for none.
+    """
     own_mode = int(plan.controls[_COLUMN["mode"]])
     scale = request.wishes.scale
     minor = (request.mode or own_mode or 1 + int(rng.random() < 0.5)) == 2
@@ -362,8 +372,9 @@ def with_chords(plan: Plan, harmony: HarmonyModel, request: Request, rng: np.ran
         plan = _following(plan, given)
         return replace(plan, chords=given)
     form = Form(plan.lags, plan.classes, plan.shifts, minor)
+    settled = given if known is None else transpose_chords(known, -tonic)
     for _ in range(CHORD_DRAWS):
-        degrees = harmony.sample(rng, form, given, CHORD_SHARPNESS, chord_weights(scale) if scale else None)
+        degrees = harmony.sample(rng, form, settled, CHORD_SHARPNESS, chord_weights(scale) if scale else None)
         if find_key(chord_tones()[degrees].sum(axis=(0, 1)).astype(np.float64))[:2] == (0, "minor" if minor else "major"):
             break  # most draws stay in their key; one that wanders would be heard in another
     return replace(plan, chords=transpose_chords(degrees, tonic).astype(np.int64))

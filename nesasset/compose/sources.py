@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nesasset.compose.accompany import chords_around, form_around, plan_model
+from nesasset.compose.accompany import chords_around, form_around, opened, plan_model, whole_bars
 from nesasset.compose.assemble import Key, shift_for
 from nesasset.compose.controls import TEMPO_RANGE_BPM, Controls, voice_list
 from nesasset.compose.given import Given
@@ -33,7 +33,6 @@ from nesasset.vocabulary import (
     CONTROLS,
     EXACT,
     HOLD_ID,
-    NEW,
     ONSET_ID,
     PALETTE_SLOTS,
     REST_ID,
@@ -378,8 +377,8 @@ def _work(
         tail = kept.n_rows if sources.keep is None else len(kept.cells)
         cells[tail:], slots[tail:] = -1, -1  # a primer goes on where it stops, within its last bar as well
         cells[:, voices] = _ended(cells[:, voices], len(kept.cells), request)
-        plan = _opened(plan, cells, voices)
-        plan = form_around(plan, np.maximum(cells, HOLD_ID), _whole(cells, bar_rows), plan_model(model), rng)
+        plan = opened(plan, cells, voices)
+        plan = form_around(plan, np.maximum(cells, HOLD_ID), whole_bars(cells, bar_rows), plan_model(model), rng)
     plan, front_cells, front_slots = _fronted(plan, cells, slots, context)
     cells, slots = np.concatenate([front_cells, cells]), np.concatenate([front_slots, slots])
     plan = _harmonised(plan, cells, request, harmony, rng)
@@ -395,21 +394,6 @@ def _ended(line: NDArray[np.int64], end: int, request: Request) -> NDArray[np.in
         line = line.copy()
         line[end], line[end + 1 :] = REST_ID, HOLD_ID
     return line
-
-
-def _whole(cells: NDArray[np.int64], bar_rows: int) -> NDArray[np.bool_]:
-    return np.asarray((cells >= 0).reshape(-1, bar_rows, 4).all(axis=1))
-
-
-def _opened(plan: Plan, cells: NDArray[np.int64], voices: NDArray[np.bool_]) -> Plan:
-    """Return a plan in which bars that are given in part are new: nothing of them can be copied."""
-    some = (cells >= 0).reshape(-1, plan.bar_rows, 4).any(axis=1)
-    part = (some & ~_whole(cells, plan.bar_rows)).any(axis=1)
-    classes, lags, shifts = plan.classes.copy(), plan.lags.copy(), plan.shifts.copy()
-    lags[part], shifts[part] = 0, 0
-    classes[part] = np.where(classes[part] < NEW, NEW, classes[part])
-    classes[np.ix_(part, voices)] = NEW
-    return replace(plan, classes=classes, lags=lags, shifts=shifts)
 
 
 def _fronted(

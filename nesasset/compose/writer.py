@@ -306,9 +306,10 @@ class _Desk:
         slots = np.where(copied[list(SLOT_VOICES)], self.slots[:, reference], -1)
         if not self.request.loops and row >= self.n_rows - ENDING_ROWS:
             cells = silence
-        given = self.given.cells[row]
+        given, played = self.given.cells[row], self.given.slots[row]
         cells = np.where(given >= 0, given, cells)
-        slots = np.where(given[list(SLOT_VOICES)] >= 0, np.maximum(self.given.slots[row], 0), slots)
+        there = given[list(SLOT_VOICES)]
+        slots = np.where((there >= 0) & ((there < ONSET_ID) | (played >= 0)), np.maximum(played, 0), slots)
         return cells, slots
 
     def _moved(self, cells: NDArray[np.int64], shift: int) -> NDArray[np.int64]:

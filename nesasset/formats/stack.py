@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from nesasset.formats import canvas
-from nesasset.formats.piano_roll import LABEL_WIDTH, Roll
+from nesasset.formats.piano_roll import LABEL_WIDTH, RULER_HEIGHT, SEMITONE, Roll
 from nesasset.score import Score
 
 if TYPE_CHECKING:
@@ -21,15 +21,20 @@ MOST_BARS: Final = 16  # that are shown
 _WIDTH: Final = 1280
 _GAP: Final = 12
 _LABEL: Final = 22
+Mark = tuple[int, int, int, int]
+"""A passage to be framed: first row, the row after its last, lowest and highest pitch."""
 
 
-def draw(scores: Mapping[str, Score], title: str, most_bars: int = MOST_BARS) -> Image:
+def draw(
+    scores: Mapping[str, Score], title: str, most_bars: int = MOST_BARS, marks: Mapping[str, Sequence[Mark]] | None = None
+) -> Image:
     """Return the first bars of scores, one above the other, as an RGB picture.
 
     Args:
         scores: By what is written above each; all bars are equally wide.
         title: Above all.
         most_bars: How many bars are shown.
+        marks: By score: passages to be framed.
     """
     from PIL import Image, ImageDraw
 
@@ -53,15 +58,22 @@ def draw(scores: Mapping[str, Score], title: str, most_bars: int = MOST_BARS) ->
         tempo = f"{score.tempo_bpm:.0f} beats a minute"
         pen.text((left, top + 2), canvas.plain(f"{name}, {tempo}", 90), fill=canvas.FAINT_TEXT, font=canvas.font(13))
         top += _LABEL
-        roll.draw(pen, range(min(score.n_rows, bars * score.bar_rows)), top, place, unit)
+        rows = range(min(score.n_rows, bars * score.bar_rows))
+        roll.draw(pen, rows, top, place, unit)
+        for first, stop, low, high in (marks or {}).get(name, ()):
+            if first in rows:
+                above, below = (top + RULER_HEIGHT + (roll.high - pitch) * SEMITONE for pitch in (high + 1, low - 1))
+                pen.rectangle((place(starts[first]) - 2, above - 2, place(starts[min(stop, rows.stop)]) + 2, below + 2), outline=canvas.TEXT, width=2)
         top += roll.height + _GAP
     return image
 
 
-def save(scores: Mapping[str, Score], title: str, path: str | os.PathLike[str]) -> None:
+def save(
+    scores: Mapping[str, Score], title: str, path: str | os.PathLike[str], marks: Mapping[str, Sequence[Mark]] | None = None
+) -> None:
     """Write the picture as PNG, whole or not at all.
 
     Raises:
         OutputError: The file cannot be written.
     """
-    canvas.save_png(draw(scores, title), path)
+    canvas.save_png(draw(scores, title, marks=marks), path)
