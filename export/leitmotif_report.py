@@ -140,10 +140,10 @@ def _number(value: float | None) -> str:
 
 
 def draw(scores: Mapping[str, Score], passage: Passage | None, path: Path) -> None:
-    """Write a small picture of a pack with the passage framed."""
+    """Write a picture of a pack with the passage framed."""
     marks = {} if passage is None else {name: [(place.row, place.end, min(place.pitches), max(place.pitches)) for place in found] for name, found in passage.places.items()}
     image = stack.draw(scores, "One motif in eight tracks", PICTURE_BARS, marks)
-    canvas.save_png(image.resize((image.width // 2, image.height // 2), 1).quantize(64), path)
+    canvas.save_png(image, path)
 
 
 def run(out: Path, seed: int, model: Model, tick: Callable[[], None]) -> tuple[dict[str, Any], dict[str, dict[str, Score]]]:

@@ -20,7 +20,7 @@ MOTIF = parse_motif("C5/4 D5/2 E5/2 G5/4 A5/4 F5/2 E5/2 D5/4 C5/8")
 def test_what_is_found_is_compared_with_the_motif():
     """A pack with the motif has it; one in which another tune is common has not, nor one without anything in common."""
     model = standin()
-    controls = [Controls(bars=4, motif=motif_text(MOTIF), mode=mode, candidates=1) for mode in ("major", "minor")]
+    controls = [Controls(bars=2, motif=motif_text(MOTIF), mode=mode, candidates=1) for mode in ("major", "minor", "minor")]
     packs = {
         "with": {str(number): compose("town", number, wish, model) for number, wish in enumerate(controls)},
         "other": {"a": loop_score(1), "b": loop_score(98)},

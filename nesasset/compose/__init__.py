@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["Controls", "compose", "compose_bars"]
 
 ATTEMPTS = 4  # plans that a seed may draw until one of their drafts is alive and new; the last drafts are taken as they are
-PARTICLES = 2  # drafts that compete for each candidate beside a motif, see compose/swarm.py
 MOST_KNOWN = 0.2  # of a voice's 16-grams: a draft of which more stand in training songs is not new
 
 
@@ -75,8 +74,7 @@ def compose(
     known = index_of(order.model)
     for attempt in range(ATTEMPTS):
         plan, given, chance = order.draw(attempt)
-        generators = [chance(number) for number in range(order.request.candidates)]
-        drafts = write(order.model, order.request, plan, generators, given, 1 if given is None else PARTICLES)
+        drafts = write(order.model, order.request, plan, [chance(number) for number in range(order.request.candidates)], given)
         living = [draft for draft in drafts if not is_lifeless(draft.cells, plan.bar_rows)]
         new = [draft for draft in living if _is_new(draft, known)]
         drafts = new or living or drafts
