@@ -72,7 +72,7 @@ class _Rounds:
 
     def order(self, order: Mapping[str, Any]) -> None:
         """Answer at once."""
-        if order.get("warm"):
+        if order.get("warm") or "before" in order:
             return
         try:
             score = round_for(order["theme"], order.get("seed", 0))

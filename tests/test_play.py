@@ -38,7 +38,7 @@ class Later:
 
     def order(self, order) -> None:
         """Remember an order."""
-        if not order.get("warm"):
+        if "theme" in order:
             self.orders.append(dict(order))
 
     def close(self) -> None:

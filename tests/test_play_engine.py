@@ -18,6 +18,7 @@ from nesasset import sfx
 from nesasset.apu.stream import LATENCY, Player
 from nesasset.driver import drive
 from nesasset.errors import ControlError
+from nesasset.play.bridge import bridge_name, is_bridge
 from nesasset.play.deck import ONE, Deck
 from nesasset.play.engine import Engine
 from nesasset.play.session import Session, replay
@@ -338,6 +339,49 @@ def test_a_bridge_leads_over_in_a_bar_of_its_own() -> None:
     assert 16 * 6 * FRAME < new - middle < 16 * 8 * FRAME
     assert keeps_time(stage.samples, new, groove=8)
     assert loudness(stage.samples[middle:new]) > 0.3 * loudness(stage.samples[:middle])
+
+
+def over_a_bridge(at: str, left: int, played: int, intro_bars: int = 0) -> list[str]:
+    """Return what begins on the way from a piece of four bars to another, where the model's bridge for one row is there."""
+    stage = Stage(loop_score(3, bars=4, intro_bars=intro_bars))
+    stage.add("b", ticks(HIGH))
+    stage.play(played)
+    foreseen = stage.engine.deck.next_left_row(at)
+    stage.add(bridge_name("b", "a", left), replace(tone(72, bars=1), loop=None))
+    stage.do("switch", to="b", at=at, via="bridge")
+    stage.play(4 * BAR // FRAME + 200 * intro_bars + 300)
+    begun = [facts["name"] for _, kind, facts in stage.events if kind == "begin"]
+    assert (begun[1] == bridge_name("b", "a", left)) == (foreseen == left)
+    assert [name for name in stage.engine.scores if is_bridge(name)] == [begun[1]]  # no other is kept
+    return begun
+
+
+@pytest.mark.parametrize(
+    ("at", "left", "played", "intro_bars"),
+    [("bar", 16, 10, 0), ("bar", 64, 300, 0), ("bar", 16, 400, 0), ("phrase", 64, 30, 0), ("phrase", 16, 30, 1), ("phrase", 80, 150, 1), ("end", 64, 30, 0), ("end", 80, 30, 1)],
+)
+def test_the_models_bridge_is_played_at_the_place_it_was_written_for(at: str, left: int, played: int, intro_bars: int) -> None:
+    """Where that place is foreseen, in the midst of a piece, at its end, in its second pass; then comes the piece."""
+    assert over_a_bridge(at, left, played, intro_bars) == ["a", bridge_name("b", "a", left), "b"]
+
+
+@pytest.mark.parametrize(("at", "left", "played"), [("bar", 32, 10), ("end", 48, 10), ("phrase", 16, 10)])
+def test_a_bridge_for_another_place_is_not_played(at: str, left: int, played: int) -> None:
+    """There the bar by rule leads over."""
+    assert over_a_bridge(at, left, played) == ["a", "bridge to b", "b"]
+
+
+def test_a_place_that_cannot_be_foreseen() -> None:
+    """Where a row begins the place itself, and within a bar, there is no time for a bridge."""
+    stage = Stage(loop_score(3, bars=4))
+    stage.play(1)
+    deck = stage.engine.deck
+    assert deck.next_left_row("now") is None and deck.next_left_row("beat") is None
+    stage.play(BAR // FRAME - 1)
+    assert deck.due_rows == [16] and deck.next_left_row("bar") is None
+    assert deck.left_row == 16
+    stage.play(3 * BAR // FRAME)
+    assert (deck.row, deck.left_row) == (0, 64)  # it comes from behind its end
 
 
 def test_an_equivalent_switch_keeps_the_place_in_the_bar() -> None:

@@ -3,8 +3,8 @@
 The model writes them between the bars that are heard before and those that come after, which it has in sight. The first bar of
 what comes stands in front of everything, too, so that the bridge's plan can refer to it: a bridge goes on as what was, or
 foretells what comes. Tempo and harmony are settled by rule: the tempo goes in a straight line, the harmony from the old chord
-to the dominant of the new key. Of several drafts that one is kept whose two seams surprise least. Music in a running game has
-no time for that; its bridges, in play/bridge.py, are made by rule alone.
+to the dominant of the new key. Of several drafts that one is kept whose two seams surprise least. Music in a running game orders
+few of them, as soon as it knows its way; what is not ready in time is made by rule alone, in play/bridge.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from nesasset.chords import DEGREES, MAJOR, MINOR, chord_id, chord_root
 from nesasset.compose import with_originality
-from nesasset.compose.controls import check_seed
+from nesasset.compose.controls import Controls, check_seed
 from nesasset.compose.given import Given
 from nesasset.compose.judge import line_bits
 from nesasset.compose.key import find_key, pitch_class_weights
@@ -54,7 +54,7 @@ _SHORT_WAYS: Final = (
 
 
 def bridge(
-    before: Score, after: Score, bar: int | None = None, bars: int = 2, seed: int = 0, model: Model | None = None
+    before: Score, after: Score, bar: int | None = None, bars: int = 2, seed: int = 0, model: Model | None = None, candidates: int = CANDIDATES
 ) -> Score:
     """Return bars that lead from one piece into another.
 
@@ -65,6 +65,7 @@ def bridge(
         bars: Length of the bridge, 1 or 2; two have room to go on and to foretell: their seams surprise much less.
         seed: Another seed, another bridge.
         model: A loaded model; None loads the one that composed the first score, or the default.
+        candidates: Drafts of each of the ways in which the bars can go on and foretell, of which there are three.
 
     Returns:
         A score without a loop, whose tempo goes from the one piece's to the other's. Its provenance names both and has the
@@ -78,6 +79,7 @@ def bridge(
     import nesasset
 
     check_seed(seed)
+    Controls(candidates=candidates)
     if not isinstance(bars, int) or isinstance(bars, bool) or not BARS_RANGE[0] <= bars <= BARS_RANGE[1]:
         raise ControlError(out_of_range("bars of a bridge", bars, *BARS_RANGE))
     n_bars = -(-heard_rows(before) // before.bar_rows)
@@ -93,7 +95,7 @@ def bridge(
     found: list[tuple[float, Score, Rewrite, Draft]] = []
     for way, (plan, request) in enumerate(_ways(material, after, front + start, length, seed, model)):
         work = _work(material, plan, request, front, start, length)
-        chances = [generator(("bridge", *words, way, number)) for number in range(CANDIDATES)]
+        chances = [generator(("bridge", *words, way, number)) for number in range(candidates)]
         found += [(_worse_seam(model, work, draft), made, work, draft) for made, draft in carry_out(model, work, chances)]
     _, made, work, draft = min(found, key=lambda item: item[0])
     seams = seams_of(model, work, draft)

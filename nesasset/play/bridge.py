@@ -1,8 +1,8 @@
 """A bridge: one bar that leads from one piece into another. Two scores in, a score out; no chance in it.
 
 It stands on the dominant of the piece to come, its tempo goes in a straight line from the one to the other, pulse 1 walks
-the new scale from the old tune's last note to the new tune's first, and the drums roll up to the bar line. The model's own
-bridges, which take a second to write, are in compose/bridge.py.
+the new scale from the old tune's last note to the new tune's first, and the drums roll up to the bar line. It is what is played
+where the model's own bridge (compose/bridge.py), which is ordered for one place, is not there when that place comes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,17 @@ _LEAD: Final = Instrument("pulse", (12, 12, 11, 10, 9, 8, 8), duty=2, name="brid
 _INNER: Final = Instrument("pulse", (8, 7, 6, 5, 4), duty=1, name="bridge inner")
 _BASS: Final = Instrument("triangle", (15, 15, 15, 15, 15, 15, 15, 0), name="bridge bass")
 _DRUM: Final = Instrument("noise", (12, 8, 5, 2, 0), period=6, name="bridge drum")
+_PREFIX: Final = "bridge to "
+
+
+def bridge_name(target: str, left: str = "", row: int = 0) -> str:
+    """Return the engine's name of a bridge to a piece: of the one by rule, or of the model's that leaves a piece before a row."""
+    return f"{_PREFIX}{target} from {left} before row {row}" if left else f"{_PREFIX}{target}"
+
+
+def is_bridge(name: str) -> bool:
+    """Return whether the engine's name of a score is a bridge's."""
+    return name.startswith(_PREFIX)
 
 
 def bridge(before: Score, after: Score, row: int = 0) -> Score:

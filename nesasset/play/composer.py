@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
+from nesasset.formats import score_json
 from nesasset.play.worker import Answer, Desk, answers, read_answer
 
 log = logging.getLogger("nesasset.play")
@@ -99,7 +100,7 @@ class ProcessComposer:
         self._restarts = 0
         self._given_up = False
         self._process = _start()
-        self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         for target, name in ((self._read, "reader"), (self._write, "writer")):
             threading.Thread(target=target, name=f"nesasset composer {name}", daemon=True).start()
 
@@ -117,7 +118,7 @@ class ProcessComposer:
         if given_up:
             self._answer({"name": order["name"], "error": _GIVEN_UP})
             return
-        self._outbox.put(json.dumps(dict(order)).encode() + b"\n")
+        self._outbox.put(order)
 
     def close(self) -> None:
         """End the process."""
@@ -126,8 +127,9 @@ class ProcessComposer:
         _end(self._process)
 
     def _write(self) -> None:
-        # A thread of its own: a pipe that is full must not make the game wait.
-        while (line := self._outbox.get()) is not None:
+        # A thread of its own: neither a pipe that is full nor the text of long scores must make the game wait.
+        while (order := self._outbox.get()) is not None:
+            line = json.dumps(dict(order), default=score_json.dumps).encode() + b"\n"
             try:
                 assert self._process.stdin is not None
                 self._process.stdin.write(line)
@@ -166,7 +168,7 @@ class ProcessComposer:
                 with self._lock:
                     orders = list(self._open.values())
                 for order in orders:
-                    self._outbox.put(json.dumps(dict(order)).encode() + b"\n")
+                    self._outbox.put(order)
                 return True
         with self._lock:
             orders, self._open = list(self._open.values()), {}

@@ -69,6 +69,23 @@ class Deck:
         return any((row - home) % rows == 0 for row in self.due_rows)
 
     @property
+    def left_row(self) -> int:
+        """The row before which the piece is left if it is left with the frame to come; behind its end where it has just come to that."""
+        loop = self.loop
+        last = self.score.n_rows if loop is None else loop[1]
+        return last if self.passed_end or self.ended else self.row
+
+    def next_left_row(self, unit: str) -> int | None:
+        """Return what `left_row` will be where the next bar, phrase or pass begins; None where that is at once, or another unit."""
+        if unit not in ("bar", "phrase", "end") or self.begins(unit):
+            return None
+        loop = self.loop
+        last = self.score.n_rows if loop is None else loop[1]
+        home = loop[0] if unit == "phrase" and self.score.loop and loop else 0
+        rows = self.score.bar_rows * (PHRASE_BARS if unit == "phrase" else 1)
+        return last if unit == "end" else min(home + ((self.row - home) // rows + 1) * rows, last)
+
+    @property
     def states_all(self) -> bool:
         """Whether the frame to come states every register, as the driver does where a loop begins."""
         loop = self.loop

@@ -24,7 +24,7 @@ from nesasset.apu.stream import DEFAULT_VOICING, Player
 from nesasset.chords import chord_id, chord_name, chord_quality, chord_root
 from nesasset.errors import ControlError, NesassetError
 from nesasset.formats import score_json
-from nesasset.play.bridge import bridge
+from nesasset.play.bridge import bridge, bridge_name, is_bridge
 from nesasset.play.commands import check
 from nesasset.play.deck import ONE, Deck
 from nesasset.play.effects import Effects
@@ -364,11 +364,19 @@ class Engine:
             self._events.append(("fade", {"name": target or "", "frames": frames}))
         elif via == "bridge":
             self.after_bridge = target
-            made = bridge(deck.score, self.scores[target], deck.row)
-            self.scores[f"bridge to {target}"] = made
-            self._begin(f"bridge to {target}")
+            self._begin(self._bridge_to(target, deck))
         else:
             self._begin_equivalent(target, deck)
+
+    def _bridge_to(self, target: str, deck: Deck) -> str:
+        """Return the name of the bridge to a piece: the model's, if one for this very place is there, else one by rule."""
+        name = bridge_name(target, deck.name, deck.left_row)
+        made = self.scores.get(name)
+        if made is None:
+            name, made = bridge_name(target), bridge(deck.score, self.scores[target], deck.row)
+        self.scores = {known: score for known, score in self.scores.items() if not is_bridge(known) or known == deck.name}
+        self.scores[name] = made
+        return name
 
     def _begin(self, target: str | None) -> None:
         if target is None:

@@ -27,6 +27,7 @@ from nesasset.compose.controls import Controls, check_seed
 from nesasset.errors import ControlError, NesassetError, did_you_mean
 from nesasset.formats import score_json
 from nesasset.play import outputs
+from nesasset.play.bridge import bridge_name, is_bridge
 from nesasset.play.commands import check
 from nesasset.play.composer import Composer, best_composer
 from nesasset.play.engine import Frame, Position
@@ -125,6 +126,8 @@ class Music:
         self._evolving: dict[str, Any] | None = None
         self._wanted = ""
         """The engine's name of the piece that the game asked for last: while a bridge plays it is not the one that sounds."""
+        self._bridge: dict[str, Any] | None = None
+        """The way over a bridge that was asked for last: to, at, whole, and whether the bridge is ordered."""
         self._listeners: dict[str, list[Callable[[MusicEvent], None]]] = {}
         self._mutes: frozenset[str] = frozenset()
         self._solo: frozenset[str] = frozenset()
@@ -347,6 +350,7 @@ class Music:
                 "wanted": [self._wanted, self._orders.get(self._wanted)],
                 "evolving": self._evolving,
                 "mutes": [sorted(self._mutes), sorted(self._solo)],
+                "bridge": self._bridge,
             }
             return self._session.save(state)
 
@@ -405,6 +409,28 @@ class Music:
         whole = bool(theme) and not THEMES[theme].loops
         self._evolving = {"name": name, "count": 0} if evolve and theme and not whole else None
         self._session.commands.append({**switch, "to": name, "whole": whole})
+        self._bridge = {"to": name, "at": at, "whole": whole, "ordered": False} if via == "bridge" else None
+        self._order_bridge()
+
+    def _order_bridge(self) -> None:
+        """Order the bridge of the way that was asked for last, once what it leads to is there, for the place where the music will be left."""
+        way, engine = self._bridge, self._session.engine
+        deck = engine.deck
+        if way is None or way["ordered"] or deck is None or is_bridge(deck.name):
+            return
+        after, complete = engine.scores.get(way["to"]), way["to"] not in engine.unfinished
+        for command in list(self._session.commands):  # a copy: the other thread takes them away
+            if command["do"] == "add" and command["name"] == way["to"]:
+                after, complete = command["score"], command.get("complete", True)
+        if not isinstance(after, Score) or (way["whole"] and not complete):
+            return
+        row = deck.next_left_row(way["at"])
+        if row is None:
+            return
+        way["ordered"] = True
+        name = bridge_name(way["to"], deck.name, row)
+        bar = -(-row // deck.score.bar_rows)
+        self._composer.order({"name": name, "before": deck.score, "after": after, "bar": bar, "model": self._model})
 
     def _name(self, piece: Piece, seed: int, controls: Controls | Mapping[str, Any] | None, best: bool) -> str:
         """Return the engine's name of a piece, which is ordered or handed over where it is not known yet."""
@@ -489,6 +515,11 @@ class Music:
             for name, order in more.get("orders", {}).items():
                 self._orders[name] = order
                 self._composer.order(order)
+            self._bridge = way = more.get("bridge")
+            there = [*self._session.engine.scores, *(command.get("name", "") for command in self._session.commands)]
+            if way is not None and not any(name.startswith(f"{bridge_name(way['to'])} from ") for name in there):
+                way["ordered"] = False
+                self._order_bridge()
 
     def _answered(self, answer: Answer) -> None:
         """Take what the composer says; called in a thread of the composer's."""
@@ -497,14 +528,16 @@ class Music:
             return
         if "error" in answer:
             self._session.say_once(answer["error"])
-            if not name:
+            if not name or is_bridge(name):
                 return
             self._orders.setdefault(name, {})["failed"] = True
             self._session.commands.append({"do": "drop", "name": name})
-        else:
+        elif answer["score"] is not None:
             self._session.commands.append({"do": "add", "name": name, "score": answer["score"], "complete": answer["complete"]})
             if answer["complete"] and name in self._orders:
                 self._orders[name]["done"] = True
+            if self._bridge is not None and self._bridge["to"] == name:
+                self._order_bridge()
         self._feeder.wake()
 
     # Behind the sound.

@@ -31,6 +31,8 @@ _LAST: Final = 1 << 30
 MAX_ANSWER: Final = 1 << 28
 NICENESS: Final = 5  # the game comes first
 EAGER_ANSWERS: Final = 4  # but the first bars are waited for
+BRIDGE_BARS: Final = 1
+BRIDGE_CANDIDATES: Final = 1  # of each way: all three must be there within a bar
 
 Answer = dict[str, Any]
 """name; score and complete, or error: a sentence."""
@@ -41,7 +43,9 @@ def answers(order: Mapping[str, Any]) -> Iterator[Answer]:
 
     Args:
         order: name; theme, seed, controls (of `Controls`, as JSON values); best: the piece that `nesasset compose` makes, at
-            once and complete; model: name or path, None for the default; warm: nothing but loading the model.
+            once and complete; model: name or path, None for the default. Or warm: nothing but loading the model. Or before and
+            after, scores or their JSON, and bar: the bridge that leaves the one after that bar for the other; no score is
+            answered where the model can write none.
     """
     from nesasset.errors import NesassetError
 
@@ -50,6 +54,9 @@ def answers(order: Mapping[str, Any]) -> Iterator[Answer]:
         if order.get("warm"):
             _warm(order)
             yield {"name": name, "warm": True}
+            return
+        if "before" in order:
+            yield {"name": name, "score": _bridge(order), "complete": True}
             return
         for score, complete in pieces(order):
             yield {"name": name, "score": score, "complete": complete}
@@ -82,6 +89,19 @@ def pieces(order: Mapping[str, Any]) -> Iterator[tuple[Score, bool]]:
         if complete and theme.loops:
             joined = replace(joined, loop=(intro * joined.bar_rows, joined.n_rows))
         yield articulate(joined), complete
+
+
+def _bridge(order: Mapping[str, Any]) -> Score | None:
+    """Return the bridge that is ordered, None for scores that the model cannot lead between."""
+    from nesasset.compose.bridge import bridge
+    from nesasset.errors import NesassetError
+    from nesasset.formats import score_json
+
+    before, after = (score_json.loads(score) if isinstance(score, str) else score for score in (order["before"], order["after"]))
+    try:
+        return bridge(before, after, order["bar"], BRIDGE_BARS, model=_model(order.get("model")), candidates=BRIDGE_CANDIDATES)
+    except NesassetError:  # a metre that the model does not know, a model that cannot measure scores: there is always the bar by rule
+        return None
 
 
 def _total_bars(theme: str, controls: Any) -> int:
