@@ -282,6 +282,15 @@ def test_bars_that_make_no_motif(bars: str | None, error: type[Exception], sente
         phrase_of(pitches_to_score("60,62,64,67,72"), bars)
 
 
+def test_scores_of_any_kind_give_a_sentence() -> None:
+    """Very wide lines and very odd bars are no motifs, and no mistakes of ours."""
+    wide = pitches_to_score("33,108,33,108,33")
+    with pytest.raises(ControlError, match="the notes of a motif must lie within 36 semitones, not 75"):
+        phrase_of(wide, "1-2")
+    with pytest.raises(MaterialError, match="no two bars"):
+        phrase_of(replace(wide, bar_rows=1, beat_rows=256))
+
+
 def test_invented_motifs(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """The best phrase of a composed piece: sung easily, in one key, and the same for the same seed."""
     tune = "C5/4 D5/2 E5/2 G5/4 E5/4 F5/2 E5/2 D5/4 C5/8"
@@ -361,7 +370,8 @@ def test_the_command_invents_one(run, monkeypatch, default) -> None:
     ("arguments", "sentence"),
     [
         (("motif", "--bars", "1-2"), "--bars are those of a file: name it with --of FILE"),
-        (("motif", "--of", "a.json", "--seed", "3"), "a motif of a file has neither theme nor seed"),
+        (("motif", "--of", "a.json", "--seed", "3"), "a motif of a file has no theme, seed and model"),
+        (("motif", "--model", "A model"), "model must be the name of an installed model"),
         (("motif", "--theme", "castel"), "unknown theme 'castel'"),
         (("motif", "--seed", "-1"), "seed must be between 0"),
         (("motif", "--of", "a.wav"), "the suffix of 'a.wav' must be one of"),

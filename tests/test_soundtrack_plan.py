@@ -116,6 +116,8 @@ def test_a_motif_for_all_tracks() -> None:
     """It stands under [defaults], is judged as it is on the command line, and a key of the plan that leaves it no place is a fault of the track."""
     found = wishes(f"{HEAD}[defaults]\nmotif = '{MOTIF}'\n{TRACKS}")
     assert {controls.motif for controls in found.values()} == {MOTIF}
+    other = TRACKS.replace("[track.cave]\n", "[track.cave]\nmotif = ''\nvoices = 'TR'\n").replace("[track.boss]\n", "[track.boss]\nmotif = 'c5/4 d5/4  e5/4 c5/4'\n")
+    assert [controls.motif for controls in wishes(f"{HEAD}[defaults]\nmotif = '{MOTIF}'\n{other}").values()] == [MOTIF, None, MOTIF, "C5/4 D5/4 E5/4 C5/4"]
     with pytest.raises(ManifestError, match=r"defaults.motif: a motif must have 4 to 32 notes, not 1"):
         manifest.loads(f"{HEAD}[defaults]\nmotif = 'C5/4'\n{TRACKS}")
     narrow = TRACKS.replace("[track.castle]\n", "[track.castle]\nmelody_range = 'C4-C5'\n")

@@ -74,6 +74,11 @@ def _choice(words: tuple[str, ...]) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "enum": list(words)})
 
 
+def _motif(text: str) -> str:
+    """Return a motif as it is written best, or '' for none."""
+    return text and (Controls(motif=text).motif or "")
+
+
 def _theme_name(name: str) -> str:
     try:
         return theme(name).name
@@ -127,7 +132,7 @@ class Wishes(_Table):
     voices: Annotated[str, _control("voices")] | None = _about("The voices that play, as in 'P1 TR NO'; the others stay free for effects.")
     form: Annotated[str, _control("form")] | None = _about("Sections: AABA, A A' B A (strokes vary), A A+2 B A (moved by semitones).")
     chords: Annotated[str, _control("chords")] | None = _about("A chord a bar, by degree or name: 'I vi IV V'.")
-    motif: Annotated[str, _control("motif")] | None = _about("A tune that the pieces have in common, written in C: 'C5/4 D5/4 Eb5/2 -/2 G5/8'; nesasset motif invents one.")
+    motif: Annotated[str, AfterValidator(_motif)] | None = _about("A tune that the pieces have in common, written in C: 'C5/4 D5/4 Eb5/2 -/2 G5/8'; '' for none. nesasset motif invents one.")
     guidance: Annotated[float, _control("guidance"), _number("number", ranges.GUIDANCE_RANGE)] | None = _about("How strongly the theme is felt.")
     candidates: Annotated[int, _control("candidates"), _number("integer", ranges.CANDIDATES_RANGE)] | None = _about("Compose so many and keep the best.")
     temperature: Annotated[float, _control("temperature"), _number("number", ranges.TEMPERATURE_RANGE)] | None = _about("How daring the choice of notes is.")
@@ -267,6 +272,7 @@ class Manifest(_Table):
         """Return the controls of a track's table, which may come from a map."""
         wishes = {name: getattr(own, name) for name in Wishes.model_fields}
         given = {name: getattr(self.defaults, name) if wish is None else wish for name, wish in wishes.items()}
+        given["motif"] = given["motif"] or None  # a track may do without the one of [defaults]
         controls = Controls(**{_CONTROL_NAMES.get(name, name): wish for name, wish in given.items()})
         return controls if self.plan is None else arc.along(self.plan.arc, track_id, own.theme, controls)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from nesasset.commands._shared import JSON_OPTION, busy, print_facts, print_json
+from nesasset.commands._shared import JSON_OPTION, asked_model, busy, print_facts, print_json
 from nesasset.commands._sources import read_score
 
 
@@ -13,8 +13,9 @@ from nesasset.commands._sources import read_score
 @click.option("--seed", type=int, help="Same theme and seed: same motif; 0 by default. --seed 7")
 @click.option("--of", "path", metavar="FILE", help="Take it from a score (.json), MIDI, MusicXML or FamiTracker text. --of tune.mid")
 @click.option("--bars", metavar="LIST", help="The bars of that file, four at most; the most memorable two by default. --bars 1-2")
+@click.option("--model", metavar="NAME", help="Another installed model than the default to invent it; nesasset models lists them. --model open")
 @JSON_OPTION
-def command(theme: str | None, seed: int | None, path: str | None, bars: str | None, as_json: bool) -> None:
+def command(theme: str | None, seed: int | None, path: str | None, bars: str | None, model: str | None, as_json: bool) -> None:
     """Invent a motif, or take one from music that is there, and print it as a text.
 
     Give the text to all tracks of a game and they are kin: compose --motif TEXT, or motif = "TEXT" under [defaults] of a manifest. It is written in C; each piece has it in its own key and mode. An invented motif has eight to twelve notes, of which no eight stand in the training songs.
@@ -27,8 +28,8 @@ def command(theme: str | None, seed: int | None, path: str | None, bars: str | N
 
     if path is None and bars is not None:
         raise click.UsageError("--bars are those of a file: name it with --of FILE")
-    if path is not None and (theme is not None or seed is not None):
-        raise click.UsageError("a motif of a file has neither theme nor seed; leave --of out, or the others")
+    if path is not None and (theme is not None or seed is not None or model is not None):
+        raise click.UsageError("a motif of a file has no theme, seed and model; leave --of out, or the others")
     theme, seed = theme or "title", seed or 0
     if path is None:
         from nesasset.compose.controls import check_seed
@@ -38,9 +39,9 @@ def command(theme: str | None, seed: int | None, path: str | None, bars: str | N
         check_seed(seed)
         with busy("inventing a motif"):
             from nesasset.compose.leitmotif import invent
-            from nesasset.model import default_model
+            from nesasset.model_names import named_model
 
-            motif = invent(theme, seed, default_model())
+            motif = invent(theme, seed, asked_model(model) or named_model(None))
     else:
         score = read_score(path)
         from nesasset.compose.leitmotif import phrase_of

@@ -204,7 +204,7 @@ def phrase_of(score: Score, bars: str | None = None) -> Motif:
     tune = _tune(cells[first:stop, 0])
     if not tune.pitches:
         raise MaterialError(f"pulse 1 has no note in the bars {bars}; choose others")
-    return checked(_in_c(tune, find_key(pitch_class_weights(cells))[0]))
+    return _in_c(checked(tune), find_key(pitch_class_weights(cells))[0])
 
 
 def _sixteenths(score: Score) -> NDArray[np.int64]:
@@ -241,7 +241,7 @@ def _phrases(score: Score) -> list[tuple[float, Motif, NDArray[np.uint64]]]:
     """Return the phrases of pulse 1 that would make a motif: how memorable each is, the motif, and its pairs (originality.py)."""
     cells = _sixteenths(score)
     tonic, mode, _ = find_key(pitch_class_weights(cells))
-    bar_rows = score.bar_rows * BEAT_ROWS // score.beat_rows
+    bar_rows = max(1, score.bar_rows * BEAT_ROWS // score.beat_rows)
     found = []
     for start in range(0, len(cells) - PHRASE_BARS * bar_rows + 1, bar_rows):
         line = cells[start : start + PHRASE_BARS * bar_rows, 0]
