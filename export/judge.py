@@ -471,6 +471,8 @@ def _seams(real: Path, looping: dict[str, Score], seed: int) -> tuple[dict[str, 
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the first loop, and of every draw."
 )
+@click.option("--model", "name", help="Name of the model that composes; the default one by default.")
+@click.option("--plain", is_flag=True, help="Compose without ornaments.")
 @click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes that compose.")
 @click.option("--card", type=click.Path(path_type=Path, dir_okay=False), help="Write the table as Markdown as well.")
 @click.option("--pyxel/--no-pyxel", default=True, show_default=True, help="Whether pyxel's generator has a column.")
@@ -483,6 +485,8 @@ def main(
     count: int | None,
     bars: int,
     seed: int,
+    name: str | None,
+    plain: bool,
     jobs: int,
     card: Path | None,
     pyxel: bool,
@@ -493,7 +497,7 @@ def main(
     for folder in (real, train):
         if not (folder / "cells.npy").is_file():
             raise click.UsageError(f"{folder} is no prepared split; make one with: python -m export.prepare")
-    failures = fill_folder(generated, count, bars, seed, jobs) if count else []
+    failures = fill_folder(generated, count, bars, seed, jobs, name, plain) if count else []
     scores = load_scores(generated)
     nonsense = None
     if untrained:

@@ -108,3 +108,30 @@ def test_one_place_is_as_likely_as_among_many(model, seed):
     together = model.chain.probabilities(list(contexts.T), np.ones((len(contexts), N_CHORDS), dtype=bool))
     for place, context in enumerate(contexts.tolist()):
         assert model.chain.one(context) == pytest.approx(together[place], rel=1e-9)
+
+
+def free_form(n_bars):
+    """Return bars that are all new."""
+    return Form(np.zeros(n_bars, dtype=np.int64), np.full((n_bars, 4), NEW), np.zeros(n_bars, dtype=np.int64), False)
+
+
+def test_the_last_chord_leads_home(model):
+    """With a bar to return to, last chords are drawn that lead to its first one more often; a piece that ends has no such wish."""
+    told = free_form(5)  # the round is in its first bar again, which does not lead to itself
+    given = np.full((5, 2), -1)
+    given[:4] = np.repeat(np.array(PROGRESSION)[:, None], 2, axis=1)
+    leads = {}
+    for home in (None, 0):
+        drawn = [model.sample(np.random.default_rng(seed), told, given, home=home) for seed in range(200)]
+        leads[home] = np.mean([model._leads(line.reshape(-1), told, PROGRESSION[0])[line[-1, -1]] for line in drawn])
+    assert leads[0] > 1.1 * leads[None]
+    with_more = model._leads(np.array(PROGRESSION * 2 + PROGRESSION[:2]), told, PROGRESSION[0])
+    assert with_more.argmax() == PROGRESSION[3]  # in the songs the fifth degree's chord stands before the first degree's
+
+
+def test_rare_chords_are_left_out(model):
+    """With a floor of 1 only the likeliest chord is drawn, whatever the seed; without one there are others."""
+    told, given = free_form(8), np.full((8, 2), -1)
+    strict = {model.sample(np.random.default_rng(seed), told, given, floor=1.0).tobytes() for seed in range(8)}
+    free = {model.sample(np.random.default_rng(seed), told, given).tobytes() for seed in range(8)}
+    assert len(strict) == 1 and len(free) > 4

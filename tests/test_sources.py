@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from standin_model import standin
 
 from nesasset.certificate import certify
-from nesasset.compose import compose
+from nesasset.compose import _harmony, compose
 from nesasset.compose.controls import Controls
+from nesasset.compose.given import Given
+from nesasset.compose.plan import draw_plan
+from nesasset.compose.request import generator, resolve
 from nesasset.compose.sources import LEAD, Sources, only, pitches_to_score
 from nesasset.driver import drive
 from nesasset.errors import ControlError, MaterialError
@@ -17,7 +22,9 @@ from nesasset.formats import score_json
 from nesasset.model import Model
 from nesasset.render import render
 from nesasset.score import HOLD, REST, Instrument, Note, Score
+from nesasset.themes import theme
 from nesasset.units import VOICES
+from nesasset.vocabulary import NEW, ONSET_ID, REST_ID
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +178,28 @@ def test_only_the_voices_that_are_asked_for(parent: Score) -> None:
     assert score.voices["TR"] == parent.voices["TR"]
     assert notes(score, "P1") == notes(score, "P2") == 0
     assert score.instruments == parent.instruments
+
+
+def test_a_bass_is_consonant_with_a_given_melody(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a bass loses under given notes is the share of the next beat's that it would clash with; held hard, it never does."""
+    writer = importlib.import_module("nesasset.compose.writer")
+    request = resolve(theme("castle"), 4, Controls(bars=2), model.sidecar["sampling"])
+    plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
+    plan = replace(plan, lags=np.zeros(2, dtype=np.int64), classes=np.full((2, 4), NEW), shifts=np.zeros(2, dtype=np.int64))
+    rng = np.random.default_rng(3)
+    cells = np.full((2 * plan.bar_rows, 4), -1, dtype=np.int64)
+    cells[:, 0] = np.where(rng.random(len(cells)) < 0.6, ONSET_ID + rng.integers(40, 50, len(cells)), REST_ID)
+    given = Given(cells, np.where(cells[:, :3] >= ONSET_ID, 0, -1))
+    monkeypatch.setattr(writer, "CLASH", 1.0)
+    desk = writer._Desk(model, request, plan, [generator((1,))], given)
+    for row in range(len(cells)):
+        notes = [int(cell) - ONSET_ID for cell in cells[row : row + 4, 0] if cell >= ONSET_ID]
+        for bass in range(0, 88, 7):
+            clashing = sum((note - bass) % 12 in (1, 2, 6, 10, 11) for note in notes)
+            assert desk.clash[row, bass] == pytest.approx(-clashing / max(1, len(notes)))
+    cells[:, 0] = ONSET_ID + 45
+    monkeypatch.setattr(writer, "CLASH", 1000.0)
+    draft = writer.write(model, request, plan, [generator((1,))], Given(cells, np.where(cells[:, :3] >= ONSET_ID, 0, -1)))[0]
+    basses = draft.cells[draft.cells[:, 2] >= ONSET_ID, 2] - ONSET_ID
+    assert len(basses) and not np.isin((45 - basses) % 12, (1, 2, 6, 10, 11)).any()
+    assert writer._Desk(model, request, plan, [generator((1,))]).clash is None

@@ -95,7 +95,7 @@ def score_items(scores: dict[str, Score]) -> list[Item]:
     return items
 
 
-def fill_folder(folder: Path, count: int, bars: int, seed: int, jobs: int) -> list[str]:
+def fill_folder(folder: Path, count: int, bars: int, seed: int, jobs: int, model: str | None = None, plain: bool = False) -> list[str]:
     """Compose loops into a folder, themes in turn and a seed each, and leave out what is there; return what failed."""
     from rich.console import Console
     from rich.progress import Progress
@@ -110,7 +110,7 @@ def fill_folder(folder: Path, count: int, bars: int, seed: int, jobs: int) -> li
         theme = themes[index % len(themes)]
         path = folder / f"{seed + index:06d}-{theme}.json"
         if not path.exists():
-            work.append((os.fspath(path), theme, seed + index, bars))
+            work.append((os.fspath(path), theme, seed + index, Controls(bars=bars, model=model, ornaments=False if plain else None)))
     context = multiprocessing.get_context("spawn")
     with (
         ProcessPoolExecutor(jobs, mp_context=context) as executor,
@@ -138,11 +138,11 @@ def compose_nonsense(path: Path, bars: int) -> dict[str, Score]:
         raise click.ClickException(str(error)) from error
 
 
-def _compose(job: tuple[str, str, int, int]) -> str:
+def _compose(job: tuple[str, str, int, Controls]) -> str:
     """Write one certified loop; return why there is none, or nothing."""
-    path, theme, seed, bars = job
+    path, theme, seed, controls = job
     try:
-        score_json.save(take(Order(Path(path).stem, theme, seed, Controls(bars=bars))).score, path)
+        score_json.save(take(Order(Path(path).stem, theme, seed, controls)).score, path)
     except NesassetError as error:
         return str(error)
     return ""

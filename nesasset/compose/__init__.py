@@ -36,6 +36,8 @@ __all__ = ["Controls", "compose", "compose_bars"]
 
 ATTEMPTS = 4  # plans that a seed may draw until one of their drafts is alive and new; the last drafts are taken as they are
 MOST_KNOWN = 0.2  # of a voice's 16-grams: a draft of which more stand in training songs is not new
+SMOOTH = -0.25  # bits a row that the seam costs more than bar lines inside: with less than this it is left as it came
+ENDINGS = 3  # that are written where it is not
 
 
 def compose(
@@ -65,6 +67,7 @@ def compose(
         ModelMismatchError: The model cannot be loaded.
     """
     from nesasset.compose.assemble import to_score
+    from nesasset.compose.ending import endings
     from nesasset.compose.judge import is_lifeless
     from nesasset.compose.writer import write
 
@@ -81,6 +84,9 @@ def compose(
         if new:
             break
     best, figures = _best(order.model, order.request, drafts)
+    if figures and figures["surprisal"]["seam"] - figures["surprisal"]["interior"] > SMOOTH:
+        others = endings(order.model, order.request, best, [chance(-number) for number in range(1, ENDINGS + 1)], given)
+        best, figures = _led_home(order, best, figures, [draft for draft in others if not is_lifeless(draft.cells, plan.bar_rows)])
     provenance = {**order.provenance, **figures}
     score = to_score(best, order.request, order.shapes, provenance, ornaments=order.request.wishes.ornaments is not False)
     return with_originality(score, order.model)
@@ -254,23 +260,44 @@ def _harmony(model: Model) -> HarmonyModel:
 
 def _best(model: Model, request: Request, drafts: list[Draft]) -> tuple[Draft, dict[str, Any]]:
     """Return the draft whose seam surprises least beside its interior, of those in the mode that was asked for."""
-    from nesasset.compose.judge import surprisal
     from nesasset.compose.key import find_key, pitch_class_weights
-    from nesasset.compose.writer import control_classes
     from nesasset.vocabulary import mode_class
 
     ranked = []
     for place, draft in enumerate(drafts):
         _, mode, clear = find_key(pitch_class_weights(draft.cells))
         wrong_mode = bool(request.mode) and mode_class(mode) != request.mode and clear > 0.7
-        seam = interior = 0.0
-        if request.loops:
-            plan = draft.plan
-            told = control_classes(plan, request)
-            home = plan.home * plan.bar_rows
-            seam, interior = surprisal(model, draft.cells, draft.slots, plan.bar_rows, told, plan.pulse, plan.noise, home)
-        ranked.append(((wrong_mode, max(seam - interior, -1.0) + 0.25 * interior, place), draft, seam, interior))
-    _, draft, seam, interior = min(ranked, key=lambda item: item[0])
+        figures = _surprise(model, request, draft)
+        told = figures.get("surprisal", {"seam": 0.0, "interior": 0.0})
+        ranked.append(((wrong_mode, max(told["seam"] - told["interior"], -1.0) + 0.25 * told["interior"], place), draft, figures))
+    _, draft, figures = min(ranked, key=lambda item: item[0])
+    return draft, figures
+
+
+def _led_home(order: _Order, draft: Draft, figures: dict[str, Any], others: list[Draft]) -> tuple[Draft, dict[str, Any]]:
+    """Return the draft, or that one of others with its beginning after whose end the beginning surprises least."""
+    from nesasset.compose.judge import seam_surprisal
+
+    seams = [seam_surprisal(order.model, *_judged(other, order.request)) for other in others]
+    if not seams or min(seams) >= figures["surprisal"]["seam"]:
+        return draft, figures
+    best = others[seams.index(min(seams))]
+    return best, _surprise(order.model, order.request, best)
+
+
+def _surprise(model: Model, request: Request, draft: Draft) -> dict[str, Any]:
+    """Return what a provenance has of a loop's seam; nothing for a piece that ends."""
+    from nesasset.compose.judge import surprisal
+
     if not request.loops:
-        return draft, {}
-    return draft, {"surprisal": {"seam": round(seam, 3), "interior": round(interior, 3)}}
+        return {}
+    seam, interior = surprisal(model, *_judged(draft, request))
+    return {"surprisal": {"seam": round(seam, 3), "interior": round(interior, 3)}}
+
+
+def _judged(draft: Draft, request: Request) -> tuple[Any, ...]:
+    """Return what the judge is told of a draft, behind the model."""
+    from nesasset.compose.writer import control_classes
+
+    plan = draft.plan
+    return draft.cells, draft.slots, plan.bar_rows, control_classes(plan, request), plan.pulse, plan.noise, plan.home * plan.bar_rows

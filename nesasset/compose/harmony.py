@@ -84,8 +84,9 @@ class HarmonyModel:
         rng: np.random.Generator,
         form: Form,
         given: NDArray[np.integer],
-        sharpness: float = 1.0,
+        floor: float = 0.0,
         weights: NDArray[np.float64] | None = None,
+        home: int | None = None,
     ) -> NDArray[np.int64]:
         """Draw the degrees of a piece, shape (n_bars, 2).
 
@@ -93,8 +94,9 @@ class HarmonyModel:
             rng: The only source of chance.
             form: The piece's.
             given: (n_bars, 2), chords that are fixed, -1 for those to draw. What the form settles is as the form has it.
-            sharpness: Power to which probabilities are raised.
+            floor: Share of the likeliest chord's probability below which another is not drawn, 0 to 1.
             weights: (N_CHORDS,), factors of the probabilities; None for 1.
+            home: The bar that follows the last one, to whose first chord the last one is to lead; None for a piece that ends.
         """
         degrees = np.where(given < 0, NONE, given).astype(np.int64)
         line = degrees.reshape(-1)  # the same memory
@@ -113,9 +115,22 @@ class HarmonyModel:
                     continue
                 p = self.chain.one(chord_context(line, form, bar, half))
                 p[NO_CHORD] = 0  # something sounds here
-                p = p**sharpness * (1.0 if weights is None else weights)
+                p = p * (1.0 if weights is None else weights)
+                p[p < floor * p.max()] = 0
+                if home is not None and (bar, half) == (len(degrees) - 1, HALVES - 1) and bar > home:
+                    p = p * self._leads(line, form, int(degrees[home, 0]))
                 degrees[bar, half] = rng.choice(N_CHORDS, p=p / p.sum())
         return degrees
+
+    def _leads(self, line: NDArray[np.int64], form: Form, first: int) -> NDArray[np.float64]:
+        """Return how likely a chord follows each one in the last half bar of a line, (N_CHORDS,)."""
+        going_on = Form(np.append(form.lags, 0), form.classes, np.append(form.shifts, 0), form.minor)
+        extended = np.append(line, NONE)
+        found = np.zeros(N_CHORDS)
+        for chord in range(N_CHORDS):
+            extended[-2] = chord
+            found[chord] = self.chain.one(chord_context(extended, going_on, len(form.lags), 0))[first]
+        return found
 
     def _probabilities(self, contexts: NDArray[np.int64]) -> NDArray[np.float64]:
         return self.chain.probabilities(list(contexts.T), np.ones((len(contexts), N_CHORDS), dtype=bool))

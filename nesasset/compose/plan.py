@@ -27,9 +27,15 @@ from nesasset.vocabulary import CONTROLS, EXACT, HALVES, NEW, PLAN_CLASSES, RHYT
 
 _COLUMN: Final = {name: index for index, name in enumerate(CONTROLS)}
 SHARPNESS: Final = 1.5  # of the draw: a plan that fits worse by this much is e times rarer
-CHORD_SHARPNESS: Final = 1.5  # of the draw of chords, a power of their probabilities
+CHORD_FLOOR: Final = 0.06  # of the likeliest chord's probability, below which none is drawn: rare chords lead astray
 CHORD_DRAWS: Final = 6  # of a progression, until its notes are in its key
 LABEL_FIT: Final = 4.0  # what a plan of a song of the theme gains over others; the units are those of SHARPNESS
+TYPICAL_FIT: Final = 1.2  # what a plan gains for each factor of e by which its song's character speaks for the theme
+DENSITY_FIT: Final = 0.2  # what a plan loses for each class of density that its song is away from the theme's
+ASKED_DENSITY_FIT: Final = 3.6  # the same from a density that was asked for
+ACTIVE_FIT: Final = 0.3  # what a plan loses for each melodic voice that rests in two of five bars
+TYPICAL: Final = ("mode", "density", "noise_density", "pitch_entropy", "register", "active_P1", "active_P2", "active_TR", "active_NO")
+TYPICAL_PRIOR: Final = 20.0  # songs of no theme that are counted with a theme's own
 DRAWS: Final = 200  # of plans that turn out unusable, before the best-suited one is taken as it is
 OTHER_METRE: Final = 1000.0  # what plans of bars of another length lose: they are not taken
 LIKENESS_FIT: Final = 6.0  # what a plan loses whose form has nothing in common with the one that it should be like
@@ -186,7 +192,7 @@ def _fit(library: dict[str, NDArray[Any]], request: Request, sizes: NDArray[np.i
     controls = library["controls"].astype(np.int64)
     fit = np.zeros(len(sizes))
     if request.label:
-        fit += LABEL_FIT * (controls[:, _COLUMN["label"]] == request.label)
+        fit += LABEL_FIT * (controls[:, _COLUMN["label"]] == request.label) + TYPICAL_FIT * _typical(controls, request.label)
     loops = controls[:, _COLUMN["loop_bars"]] != 1
     fit += 4.0 * (loops == request.loops)
     fit += 1.0 * (sizes == request.bars) + 0.4 * ((sizes % request.bars) == 0)
@@ -195,7 +201,8 @@ def _fit(library: dict[str, NDArray[Any]], request: Request, sizes: NDArray[np.i
     else:
         fit += 1.0 * (library["bar_rows"] == 16)  # four-four is what a level's loop is expected to be in
     fit -= 0.5 * np.minimum(np.abs(library["row_frames"] - request.row_frames), 4)
-    fit -= 0.6 * request.steering * np.abs(controls[:, _COLUMN["density"]] - request.density)
+    density = DENSITY_FIT if request.onsets is None else ASKED_DENSITY_FIT
+    fit -= density * np.abs(controls[:, _COLUMN["density"]] - request.density)
     if request.noise_density:
         fit -= 0.5 * request.steering * np.abs(controls[:, _COLUMN["noise_density"]] - request.noise_density)
     if request.mode:
@@ -204,8 +211,20 @@ def _fit(library: dict[str, NDArray[Any]], request: Request, sizes: NDArray[np.i
     register = controls[:, _COLUMN["register"]]
     fit -= 0.3 * np.where(register == 0, 2, np.abs(register - request.register))
     for voice in ("P1", "P2", "TR"):
-        fit -= 1.0 * (controls[:, _COLUMN[f"active_{voice}"]] < 3)
+        fit -= ACTIVE_FIT * (controls[:, _COLUMN[f"active_{voice}"]] < 3)
     return fit
+
+
+def _typical(controls: NDArray[np.int64], label: int) -> NDArray[np.float64]:
+    """Return how much each entry's character speaks for a label, (n_entries,): the logarithm of how much more common it is there."""
+    own = controls[:, _COLUMN["label"]] == label
+    found = np.zeros(len(controls))
+    for name in TYPICAL:
+        values = controls[:, _COLUMN[name]]
+        everywhere = (np.bincount(values, minlength=CONTROLS[name]) + 1) / (len(values) + CONTROLS[name])
+        here = (np.bincount(values[own], minlength=CONTROLS[name]) + TYPICAL_PRIOR * everywhere) / (own.sum() + TYPICAL_PRIOR)
+        found += np.log(here / everywhere)[values]
+    return found
 
 
 def _cut(library: dict[str, NDArray[Any]], entry: int, bars: int) -> Plan:
@@ -374,7 +393,7 @@ def with_chords(
     form = Form(plan.lags, plan.classes, plan.shifts, minor)
     settled = given if known is None else transpose_chords(known, -tonic)
     for _ in range(CHORD_DRAWS):
-        degrees = harmony.sample(rng, form, settled, CHORD_SHARPNESS, chord_weights(scale) if scale else None)
+        degrees = harmony.sample(rng, form, settled, CHORD_FLOOR, chord_weights(scale) if scale else None, plan.home if request.loops else None)
         if find_key(chord_tones()[degrees].sum(axis=(0, 1)).astype(np.float64))[:2] == (0, "minor" if minor else "major"):
             break  # most draws stay in their key; one that wanders would be heard in another
     return replace(plan, chords=transpose_chords(degrees, tonic).astype(np.int64))

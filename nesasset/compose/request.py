@@ -66,6 +66,8 @@ class Request:
     """As they were given: what the fields above do not say, such as the chords, whose key is known later."""
     guidance: float
     candidates: int
+    event_temperature: float
+    """Of the choice between a note, a rest and going on; below 1 rhythms are steadier."""
     note_temperature: float
     slot_temperature: float
     min_p: float
@@ -135,6 +137,7 @@ def resolve(theme: Theme, seed: int, controls: Controls, defaults: Mapping[str, 
         wishes=controls,
         guidance=1.0 if controls.guidance is None else controls.guidance,
         candidates=controls.candidates or int(defaults["candidates"]),
+        event_temperature=float(defaults.get("event_temperature", 1.0)),  # sidecars of before do not say
         note_temperature=float(controls.temperature or defaults["note_temperature"]),
         slot_temperature=float(defaults["slot_temperature"]),
         min_p=float(defaults["min_p"]),

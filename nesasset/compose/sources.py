@@ -222,8 +222,9 @@ def _band(
     like: Plan | None,
     begins: Plan | None,
 ) -> Plan:
-    """Draw a form; around kept voices one in which those play that are asked for, or the melodic ones."""
-    wanted = request.voices if request.wishes.voices else tuple(voice for voice in request.voices if voice != "NO")
+    """Draw a form; around kept voices one in which those play that are asked for, or the melodic ones, or where these are all kept the drums."""
+    kept = () if sources.keep is None else (sources.keep_voices or " ".join(_playing(sources.keep))).split()
+    wanted = request.voices if request.wishes.voices else [voice for voice in VOICES[:3] if voice not in kept] or ["NO"]
     for _ in range(FORM_DRAWS):
         plan = draw_form(model.plans, request, rng, bar_rows, like, begins)
         rests = (plan.classes == SILENT).mean(axis=0)

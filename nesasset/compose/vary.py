@@ -193,6 +193,7 @@ def _work(
     """
     plan = material.plan
     touched, depths = _drawn(plan, strength, rng)
+    depths[_edges(np.asarray(material.widen(allowed).reshape(plan.n_bars, plan.bar_rows, 4).any(axis=(1, 2))))] = VARIED
     absent = (plan.classes == SILENT).all(axis=0) & named
     if absent.any():
         plan = equipped(plan, absent, request, model, rng)
@@ -207,6 +208,12 @@ def _work(
     )
     free = wide[material.lead : material.lead + material.n_rows]
     return Rewrite(material.score, free, request, second, given, len(material.cells) + material.lead, material.players)
+
+
+def _edges(bars: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the first and the last bar of each run of three or more: they join what is kept as what was there did, and only vary it."""
+    inside = bars & np.roll(bars, 1) & np.roll(bars, -1)
+    return bars & ~inside & (np.roll(inside, 1) | np.roll(inside, -1))
 
 
 def _drawn(plan: Plan, strength: float, rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

@@ -75,10 +75,14 @@ RANGES: Final = (*((pitch_to_id(PITCH_RANGES[voice][0]), pitch_to_id(HIGHEST_PIT
 ASKED_MODE: Final = 0.6  # what a note gains in log probability for a standard deviation in the key profile of a mode that was asked for
 ASKED_CHORD: Final = (0.7, 0.7, 1.4)  # what notes outside a chord that was asked for lose in log probability: P1, P2, TR
 GIVEN_CHORD: Final = (0.35, 0.35, 0.7)  # the same beside given notes, over the chords that were found for these
+CONSONANT: Final = (0, 3, 4, 5, 7, 8, 9)  # semitones above the bass, modulo 12
+CLASH: Final = 2.0  # what a bass note loses in log probability that would be dissonant under all given notes of the next beat
+CLASH_ROWS: Final = 4
 SERVO: Final = 1.5  # what an onset gains in log probability where there are too few by a factor of e
+VOICE_PUSH: Final = np.array((-0.3, -0.1, 0.0), dtype=np.float32)  # what onsets of P1, P2 and TR gain always: as the model comes, pulse 1 has too many
 SERVO_LIMIT: Final = 1.2
 SERVO_ROWS: Final = 32  # rows at the wanted density that are taken as heard before the first
-REDOS: Final = 3  # of a bar that disobeys its plan
+REDOS: Final = 2  # of a bar that disobeys its plan
 LEAN: Final = 1.5  # what the referenced bar's cells gain or lose in log probability, each time, where a part was too unlike or like it
 KEPT_FREE: Final = 64  # rows of the context that a trimmed cache leaves empty, so that trimming is rare
 ENDING_ROWS: Final = 2  # a piece that ends falls silent so many rows before its last bar's end
@@ -103,7 +107,7 @@ def control_classes(plan: Plan, request: Request) -> NDArray[np.int64]:
         "label": request.label,
         "row_frames": row_frames_class(min(max(request.row_frames, 3.0), 9.5)),
         "bar_rows": bar_rows_class(plan.bar_rows),
-        "mode": request.mode or own["mode"],
+        "mode": (request.mode or own["mode"]) if own["mode"] or wishes.mode else 0,  # where a song has no clear key, a theme alone makes none
         "density": own["density"] or request.density if request.onsets is None else request.density,
         "noise_density": request.noise_density or own["noise_density"],
         "register": request.register if wishes.register else own["register"],
@@ -228,6 +232,7 @@ class _Desk:
         if request.wishes.melody_pitches:
             self.ranges[0] = [pitch_to_id(pitch) for pitch in request.wishes.melody_pitches]
         self.pitch_bias = self._pitch_bias()
+        self.clash = self._clash()
 
     def _pitch_bias(self) -> NDArray[np.float32]:
         """Return what pitches gain before the filter, (n_bars, 2, B, 1, 3, 88): ranges, and the caller's chords, mode and scale."""
@@ -254,6 +259,24 @@ class _Desk:
         """Return in which bars something is to be written beside a given melodic voice, (n_bars,)."""
         cells = self.given.cells.reshape(self.plan.n_bars, -1, 4)[:, :, :3]
         return np.asarray((cells >= ONSET_ID).any(axis=(1, 2)) & (cells < 0).any(axis=(1, 2)))
+
+    def _clash(self) -> NDArray[np.float32] | None:
+        """Return what pitches of a free bass lose under the given notes of the beat that begins in each row, (n_rows, 88); None without any.
+
+        The model speaks the bass of a row before its melody, so that it does not know what stands there.
+        """
+        above = self.given.cells[:, :2]
+        rows, voices = np.nonzero(above >= ONSET_ID)
+        if not len(rows) or (self.given.cells[:, 2] >= 0).all():
+            return None
+        interval = (above[rows, voices][:, None] - ONSET_ID - np.arange(88)) % 12
+        dissonant = ~np.isin(interval, CONSONANT)
+        worth = np.zeros((self.n_rows + CLASH_ROWS, 88), dtype=np.float32)
+        count = np.zeros((self.n_rows + CLASH_ROWS, 1), dtype=np.float32)
+        np.add.at(worth, rows, dissonant)
+        np.add.at(count, rows, 1.0)
+        ahead = np.arange(self.n_rows)[:, None] + np.arange(CLASH_ROWS)
+        return np.asarray(-CLASH * worth[ahead].sum(axis=1) / np.maximum(count[ahead].sum(axis=1), 1.0), dtype=np.float32)
 
     def _turn(self) -> int:
         """Return the row before which the loop's beginning is put in sight; -1 for never.
@@ -329,7 +352,9 @@ class _Desk:
         self.before = self.history.copy()
         old_cells, old_slots = (array[:, first : first + self.bar_rows].copy() for array in (self.cells, self.slots))
         event_noise, pitch_noise, slot_noise = self._gumbel(self.bar_rows)
-        event_noise[:, :, :3, ONSET_ID] += self.servo(first)[:, None, None]
+        event_noise[:, :, :3, ONSET_ID] += self.servo(first)[:, None, None] + VOICE_PUSH
+        if self.clash is not None:
+            pitch_noise[:, :, 2] += self.clash[first : first + self.bar_rows]
         for step in range(self.bar_rows):
             row = first + step
             self.token(row)
@@ -468,7 +493,7 @@ class _Desk:
         uniform = np.stack([generator.random((rows, sum(sizes))) for generator in self.generators])
         noise = (-np.log(-np.log(np.maximum(uniform, 1e-12)))).astype(np.float32)
         parts = np.split(noise, np.cumsum(sizes)[:-1], axis=2)
-        heat = (np.float32(1), *self.temperatures)
+        heat = (np.float32(self.request.event_temperature), *self.temperatures)
         return [
             part.reshape(self.count, rows, *shape) * warm for part, shape, warm in zip(parts, shapes, heat, strict=True)
         ]
