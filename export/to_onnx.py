@@ -253,7 +253,7 @@ def make_sidecar(
         "edges": edges,
         "pulse_shapes": pulse_shapes.tolist(),
         "noise_shapes": noise_shapes.tolist(),
-        "sampling": {"candidates": 1, "event_temperature": 0.8, "note_temperature": 1.0, "slot_temperature": 0.85, "min_p": 0.015},
+        "sampling": {"candidates": 1, "event_temperature": 0.8, "note_temperature": 0.97, "slot_temperature": 0.85, "min_p": 0.015},
         "training": training,
         "parity": None,  # export.verify --publish fills it in
     }

@@ -12,12 +12,13 @@ from standin_model import standin
 from nesasset.compose import _harmony, compose
 from nesasset.compose.controls import Controls
 from nesasset.compose.ending import endings, first_free_bar
+from nesasset.compose.given import Given
 from nesasset.compose.plan import draw_plan
 from nesasset.compose.request import Request, generator, resolve
 from nesasset.compose.writer import Draft, write
 from nesasset.model import Model
 from nesasset.themes import theme
-from nesasset.vocabulary import EXACT, NEW, VARIED
+from nesasset.vocabulary import EXACT, NEW, ONSET_ID, VARIED
 
 composing = importlib.import_module("nesasset.compose")
 
@@ -65,6 +66,17 @@ def test_the_rest_stays(model: Model) -> None:
         assert (ending.cells[kept:] != draft.cells[kept:]).any()
     assert (first[0].cells != first[1].cells).any()
     assert all((a.cells == b.cells).all() for a, b in zip(first, again, strict=True)) and len(again) == 2
+
+
+def test_what_is_given_stays(model: Model) -> None:
+    """Cells that a draft was written around stand in its other endings, too."""
+    request, draft = draft_of(model, [NEW] * 6)
+    cells = np.full_like(draft.cells, -1)
+    cells[-8:, 0] = draft.cells[-8:, 0]
+    given = Given(cells, np.where(cells[:, :3] >= ONSET_ID, 0, -1))
+    for ending in endings(model, request, draft, [generator((number,)) for number in (1, 2)], given):
+        assert (ending.cells[-8:, 0] == draft.cells[-8:, 0]).all()
+        assert (ending.cells[-32:] != draft.cells[-32:]).any()
 
 
 def test_the_better_ending_is_taken(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

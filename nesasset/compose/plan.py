@@ -27,14 +27,14 @@ from nesasset.vocabulary import CONTROLS, EXACT, HALVES, NEW, PLAN_CLASSES, RHYT
 
 _COLUMN: Final = {name: index for index, name in enumerate(CONTROLS)}
 SHARPNESS: Final = 1.5  # of the draw: a plan that fits worse by this much is e times rarer
-CHORD_FLOOR: Final = 0.06  # of the likeliest chord's probability, below which none is drawn: rare chords lead astray
+CHORD_FLOOR: Final = 0.07  # of the likeliest chord's probability, below which none is drawn: rare chords lead astray
 CHORD_DRAWS: Final = 6  # of a progression, until its notes are in its key
 LABEL_FIT: Final = 4.0  # what a plan of a song of the theme gains over others; the units are those of SHARPNESS
-TYPICAL_FIT: Final = 1.2  # what a plan gains for each factor of e by which its song's character speaks for the theme
+TYPICAL_FIT: Final = 0.8  # what a plan gains for each factor of e by which its song's character speaks for the theme
 DENSITY_FIT: Final = 0.2  # what a plan loses for each class of density that its song is away from the theme's
 ASKED_DENSITY_FIT: Final = 3.6  # the same from a density that was asked for
 ACTIVE_FIT: Final = 0.3  # what a plan loses for each melodic voice that rests in two of five bars
-TYPICAL: Final = ("mode", "density", "noise_density", "pitch_entropy", "register", "active_P1", "active_P2", "active_TR", "active_NO")
+TYPICAL: Final = ("mode", "density", "noise_density", "register", "active_P1", "active_P2", "active_TR", "active_NO")
 TYPICAL_PRIOR: Final = 20.0  # songs of no theme that are counted with a theme's own
 DRAWS: Final = 200  # of plans that turn out unusable, before the best-suited one is taken as it is
 OTHER_METRE: Final = 1000.0  # what plans of bars of another length lose: they are not taken
