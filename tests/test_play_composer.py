@@ -246,6 +246,36 @@ def test_a_bridge_that_is_late_is_not_waited_for(with_edges: str) -> None:
     assert bar == 96 * 735
 
 
+def test_a_bridge_from_the_end_of_a_piece_is_ordered_when_that_is_there() -> None:
+    """Asked for while the piece grows, the bridge is for its last bar."""
+    orders = []
+
+    class Asked:
+        def __init__(self, answer) -> None:
+            self.say = answer
+
+        def order(self, order) -> None:
+            orders.append(order)
+
+        def close(self) -> None:
+            pass
+
+    made = []
+    music = SilentMusic(composer=lambda answer: made.append(Asked(answer)) or made[0])
+    whole = loop_score(3)
+    music.play("cave", 2)
+    half = {voice: cells[:32] for voice, cells in whole.voices.items()}
+    made[0].say({"name": "cave 2", "score": replace(whole, voices=half, loop=None), "complete": False})
+    music.advance(0.5)
+    music.to(loop_score(8), at="end", via="bridge")
+    music.advance(0.1)
+    assert not any("before" in order for order in orders)
+    made[0].say({"name": "cave 2", "score": whole, "complete": True})
+    music.advance(0.1)
+    [order] = [order for order in orders if "before" in order]
+    assert (order["bar"], order["before"].n_rows) == (4, 64)
+
+
 @pytest.mark.parametrize("waiting", [True, False])
 def test_a_saved_game_has_its_bridge(waiting: bool, with_edges: str) -> None:
     """Saved before the line, with the bridge there or still being composed, the music goes on to the byte."""

@@ -384,6 +384,19 @@ def test_a_place_that_cannot_be_foreseen() -> None:
     assert (deck.row, deck.left_row) == (0, 64)  # it comes from behind its end
 
 
+def test_the_end_of_a_piece_that_grows_cannot_be_foreseen() -> None:
+    """Its next bar line can, and its end once all of it is there."""
+    whole = loop_score(3, bars=4)
+    stage = Stage()
+    stage.add("a", replace(whole, voices={voice: cells[:32] for voice, cells in whole.voices.items()}, loop=None), complete=False)
+    stage.do("switch", to="a", at="now")
+    stage.play(10 + BAR // FRAME)
+    deck = stage.engine.deck
+    assert [deck.next_left_row(unit) for unit in ("bar", "phrase", "end")] == [32, None, None]
+    stage.add("a", whole)
+    assert [deck.next_left_row(unit) for unit in ("bar", "phrase", "end")] == [32, 64, 64]
+
+
 def test_an_equivalent_switch_keeps_the_place_in_the_bar() -> None:
     """Left in the third beat of the second bar, the other piece goes on in its third beat, with the rest of the row."""
     notes = [60, 62, 64, 65, 67, 69, 71, 72]

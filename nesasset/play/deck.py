@@ -76,14 +76,18 @@ class Deck:
         return last if self.passed_end or self.ended else self.row
 
     def next_left_row(self, unit: str) -> int | None:
-        """Return what `left_row` will be where the next bar, phrase or pass begins; None where that is at once, or another unit."""
+        """Return what `left_row` will be where the next bar, phrase or pass begins; None where nobody can say yet.
+
+        That is within a bar, where it is at once, and at the end of a piece that is still growing.
+        """
         if unit not in ("bar", "phrase", "end") or self.begins(unit):
             return None
         loop = self.loop
         last = self.score.n_rows if loop is None else loop[1]
         home = loop[0] if unit == "phrase" and self.score.loop and loop else 0
         rows = self.score.bar_rows * (PHRASE_BARS if unit == "phrase" else 1)
-        return last if unit == "end" else min(home + ((self.row - home) // rows + 1) * rows, last)
+        row = last if unit == "end" else min(home + ((self.row - home) // rows + 1) * rows, last)
+        return None if row == last and unit != "bar" and not self.complete else row
 
     @property
     def states_all(self) -> bool:

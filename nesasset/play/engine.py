@@ -151,7 +151,7 @@ class Engine:
         if self.deck is not None or self.stinger is not None or self.effects.running or self._quiet < QUIET_FRAMES:
             return False
         waiting = [*self.pending[:1], *([self.pending_stinger] if self.pending_stinger else [])]
-        return not any(self._is_there(entry) for entry in waiting)
+        return not any(self.is_there(entry) for entry in waiting)
 
     # Commands.
 
@@ -343,11 +343,11 @@ class Engine:
 
     def _is_ready(self, pending: Mapping[str, Any]) -> bool:
         """Whether a transition's place has come, and the piece that it leads to is there."""
-        if not self._is_there(pending):
+        if not self.is_there(pending):
             return False
         return self.deck is None or (self.after_bridge is None and self.deck.begins(pending["at"]))
 
-    def _is_there(self, pending: Mapping[str, Any]) -> bool:
+    def is_there(self, pending: Mapping[str, Any]) -> bool:
         """Whether the piece is there that a transition or stinger leads to, as a whole where half of it is no use."""
         name = pending["to"]
         whole = pending.get("whole") or pending["do"] == "stinger"
@@ -410,7 +410,7 @@ class Engine:
 
     def _begin_stinger(self, wanted: dict[str, Any]) -> None:
         name = wanted["to"]
-        if not self._is_there(wanted):
+        if not self.is_there(wanted):
             return
         deck = self.deck
         if deck is not None and not deck.begins(wanted["at"]):

@@ -119,15 +119,15 @@ class Music:
         else:
             chosen = output
         self._session = Session(chosen.sample_rate_hz, record)
-        self._feeder = Feeder(self._session, chosen, margin_s, self._evolve)
+        self._feeder = Feeder(self._session, chosen, margin_s, self._made)
         self._orders: dict[str, dict[str, Any]] = {}
         """What was ordered of the composer, by the engine's name for it."""
         self._scores: dict[int, tuple[Score, str]] = {}
         self._evolving: dict[str, Any] | None = None
         self._wanted = ""
         """The engine's name of the piece that the game asked for last: while a bridge plays it is not the one that sounds."""
-        self._bridge: dict[str, Any] | None = None
-        """The way over a bridge that was asked for last: to, at, whole, and whether the bridge is ordered."""
+        self._bridge = ""
+        """The engine's name of the bridge that was ordered last."""
         self._listeners: dict[str, list[Callable[[MusicEvent], None]]] = {}
         self._mutes: frozenset[str] = frozenset()
         self._solo: frozenset[str] = frozenset()
@@ -350,7 +350,6 @@ class Music:
                 "wanted": [self._wanted, self._orders.get(self._wanted)],
                 "evolving": self._evolving,
                 "mutes": [sorted(self._mutes), sorted(self._solo)],
-                "bridge": self._bridge,
             }
             return self._session.save(state)
 
@@ -409,28 +408,6 @@ class Music:
         whole = bool(theme) and not THEMES[theme].loops
         self._evolving = {"name": name, "count": 0} if evolve and theme and not whole else None
         self._session.commands.append({**switch, "to": name, "whole": whole})
-        self._bridge = {"to": name, "at": at, "whole": whole, "ordered": False} if via == "bridge" else None
-        self._order_bridge()
-
-    def _order_bridge(self) -> None:
-        """Order the bridge of the way that was asked for last, once what it leads to is there, for the place where the music will be left."""
-        way, engine = self._bridge, self._session.engine
-        deck = engine.deck
-        if way is None or way["ordered"] or deck is None or is_bridge(deck.name):
-            return
-        after, complete = engine.scores.get(way["to"]), way["to"] not in engine.unfinished
-        for command in list(self._session.commands):  # a copy: the other thread takes them away
-            if command["do"] == "add" and command["name"] == way["to"]:
-                after, complete = command["score"], command.get("complete", True)
-        if not isinstance(after, Score) or (way["whole"] and not complete):
-            return
-        row = deck.next_left_row(way["at"])
-        if row is None:
-            return
-        way["ordered"] = True
-        name = bridge_name(way["to"], deck.name, row)
-        bar = -(-row // deck.score.bar_rows)
-        self._composer.order({"name": name, "before": deck.score, "after": after, "bar": bar, "model": self._model})
 
     def _name(self, piece: Piece, seed: int, controls: Controls | Mapping[str, Any] | None, best: bool) -> str:
         """Return the engine's name of a piece, which is ordered or handed over where it is not known yet."""
@@ -512,14 +489,10 @@ class Music:
                 self._orders[self._wanted] = order
             self._mutes, self._solo = (frozenset(voices) for voices in more.get("mutes", ((), ())))
             self._feeder.engine_changed()
+            self._bridge = ""
             for name, order in more.get("orders", {}).items():
                 self._orders[name] = order
                 self._composer.order(order)
-            self._bridge = way = more.get("bridge")
-            there = [*self._session.engine.scores, *(command.get("name", "") for command in self._session.commands)]
-            if way is not None and not any(name.startswith(f"{bridge_name(way['to'])} from ") for name in there):
-                way["ordered"] = False
-                self._order_bridge()
 
     def _answered(self, answer: Answer) -> None:
         """Take what the composer says; called in a thread of the composer's."""
@@ -536,8 +509,6 @@ class Music:
             self._session.commands.append({"do": "add", "name": name, "score": answer["score"], "complete": answer["complete"]})
             if answer["complete"] and name in self._orders:
                 self._orders[name]["done"] = True
-            if self._bridge is not None and self._bridge["to"] == name:
-                self._order_bridge()
         self._feeder.wake()
 
     # Behind the sound.
@@ -545,6 +516,26 @@ class Music:
     def _is_idle(self) -> bool:
         session = getattr(self, "_session", None)
         return session is None or session.engine.is_silent
+
+    def _made(self, frame: Frame) -> None:
+        """Order what a frame, which has been made and not yet been heard, lets foresee."""
+        self._evolve(frame)
+        self._order_bridge()
+
+    def _order_bridge(self) -> None:
+        """Order the bridge of the transition that waits, where the piece that it leads to is there and its place is known."""
+        engine = self._session.engine
+        deck, pending = engine.deck, engine.pending[0] if engine.pending else {}
+        if deck is None or pending.get("via") != "bridge" or is_bridge(deck.name) or not engine.is_there(pending):
+            return
+        row = deck.next_left_row(pending["at"])
+        if row is None:
+            return
+        name = bridge_name(pending["to"], deck.name, row)
+        if name != self._bridge and name not in engine.scores:
+            self._bridge = name
+            bar = -(-row // deck.score.bar_rows)
+            self._composer.order({"name": name, "before": deck.score, "after": engine.scores[pending["to"]], "bar": bar, "model": self._model})
 
     def _evolve(self, frame: Frame) -> None:
         """Order the section after the one that begins with a frame."""
