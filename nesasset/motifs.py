@@ -61,28 +61,37 @@ class Passage:
 
 def find_common(scores: Mapping[str, Score]) -> Passage | None:
     """Return the longest passage that all scores have, of equally long ones the most frequent; None if there is none of eight notes."""
-    found = {name: [symbols for _, symbols, _ in _lines(score)] for name, score in scores.items()}
-    best: Counter[tuple[int, ...]] = Counter()
-    n = WORD
-    while found:
-        sets = [np.unique(np.concatenate([hashes(symbols, n) for symbols in own])) for own in found.values()]
-        shared = reduce(np.intersect1d, sets)
-        if not len(shared):
-            break
-        grams = Counter(gram for own in found.values() for symbols in own for gram in _grams(symbols, n, shared))
-        best = grams or best  # repetitions may be longer, but say nothing
-        n += 1
+    voices = [[symbols for _, symbols, _ in _lines(score)] for score in scores.values()]
+    low, high = WORD, 2 * WORD  # what is in a passage is no mere repetition, at one of its ends at least: so lengths can be bisected
+    best = _shared(voices, low)
     if not best:
         return None
-    most = max(best.values())
-    symbols = next(gram for gram, count in best.items() if count == most)  # the first of the first score, where it can be
+    while longer := _shared(voices, high):
+        best, low, high = longer, high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if longer := _shared(voices, middle):
+            best, low = longer, middle
+        else:
+            high = middle
+    symbols, _ = best.most_common(1)[0]  # of equally frequent ones the first of the first score
     return Passage(symbols, {name: tuple(places(symbols, score)) for name, score in scores.items()})
 
 
-def _grams(symbols: NDArray[np.uint64], n: int, shared: NDArray[np.uint64]) -> list[tuple[int, ...]]:
-    """Return the n-grams of a line that are among shared ones, by their hashes, and no mere repetitions."""
-    chosen = np.isin(hashes(symbols, n), shared) & ~repetitions(symbols, n)
-    return [tuple(symbols[at : at + n].tolist()) for at in np.flatnonzero(chosen).tolist()]
+def _shared(voices: list[list[NDArray[np.uint64]]], n: int) -> Counter[tuple[int, ...]]:
+    """Return the n-grams that say anything and that each of some scores has, and how often they stand in all of them.
+
+    Args:
+        voices: Of each score: its lines as pairs.
+        n: Pairs.
+    """
+    sets = [np.unique(np.concatenate([hashes(symbols, n) for symbols in own])) for own in voices]
+    shared = reduce(np.intersect1d, sets) if sets else np.zeros(0, dtype=np.uint64)
+    found: Counter[tuple[int, ...]] = Counter()
+    for symbols in (symbols for own in voices for symbols in own) if len(shared) else ():
+        chosen = np.isin(hashes(symbols, n), shared) & ~repetitions(symbols, n)
+        found.update(tuple(symbols[at : at + n].tolist()) for at in np.flatnonzero(chosen).tolist())
+    return found
 
 
 def places(symbols: tuple[int, ...], score: Score) -> Iterator[Place]:
