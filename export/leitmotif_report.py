@@ -1,9 +1,10 @@
 """Leitmotifs that can be heard: packs composed around a motif, and a search that knows nothing of it.
 
-    python -m export.leitmotif_report -o leitmotifs [--docs docs/families.md] [--picture docs/media/leitmotif.png] [--seed 1]
+    python -m export.leitmotif_report -o leitmotifs [--docs docs/families.md] [--picture docs/media/leitmotif.png] [--seed 1] [--rounds 3]
 
-Two packs of eight tracks with an invented motif each, keys along an arc, and one pack without. Scores go to -o. Figures: what the
-blind search finds in each pack, how the bars of the motif sound and join beside others, and what a motif costs.
+Packs of eight tracks with an invented motif, with another one, and without, keys along an arc; each kind several times, with other
+seeds. Scores go to -o. Figures: what the blind search finds in each pack, how the bars of the motif sound and join beside others, and
+what a motif costs.
 `--docs` rewrites the table between its two marks in the file.
 """
 
@@ -35,13 +36,17 @@ from nesasset.score import Score
 
 MARKS: Final = ("<!-- leitmotif: begin -->", "<!-- leitmotif: end -->")
 LEVELS: Final = ("overworld", "cave", "town", "castle", "boss", "water", "title", "ending")
-PACKS: Final = {"first": ("title", "fifths"), "second": ("overworld", "rising"), "without": (None, "fifths")}
+KINDS: Final = {"first": ("title", "fifths"), "second": ("overworld", "rising"), "without": (None, "fifths")}
 BARS: Final = 16
 HALF: Final = 8  # the bar of the motif's second place
 PICTURE_BARS: Final = 12
 
 
-def pack(motif: Motif | None, keys: str, seed: int, model: Model, tick: Callable[[], None]) -> tuple[dict[str, Score], float]:
+Pack = Mapping[str, Score]
+"""Tracks by level."""
+
+
+def compose_pack(motif: Motif | None, keys: str, seed: int, model: Model, tick: Callable[[], None]) -> tuple[Pack, float]:
     """Return a pack's tracks by level, and the seconds of processor time that composing them took."""
     arc = Arc(LEVELS, 0, keys)
     made, spent = {}, 0.0
@@ -61,20 +66,18 @@ def symbols_of(motif: Motif) -> tuple[int, ...]:
     return tuple(line_symbols(np.array(rows), np.array(motif.pitches)).tolist())
 
 
-def found_in(packs: Mapping[str, Mapping[str, Score]], name: str, motif: Motif | None) -> dict[str, Any]:
-    """Return what the blind search finds in a pack, whether that is the motif, and where else it stands."""
-    passage = find_common(packs[name])
-    if passage is None:
-        return {"notes": 0}
-    others = [score for other, scores in packs.items() if other != name for score in scores.values()]
-    return {
-        "notes": passage.notes,
-        "is_motif": motif is not None and passage.symbols == symbols_of(motif),
-        "note_for_note": motif is not None and all(_is(motif, found) for found in passage.places.values()),
-        "times": [len(found) for found in passage.places.values()],
-        "in_others": sum(bool(list(places(passage.symbols, score))) for score in others),
-        "others": len(others),
-    }
+def found_in(packs: Mapping[str, list[Pack]], kind: str, motif: Motif | None) -> list[dict[str, Any]]:
+    """Return for each pack of a kind what the blind search finds in it, whether that is the motif, and where else it stands."""
+    others = [score for other, found in packs.items() if other != kind for tracks in found for score in tracks.values()]
+    report = []
+    for passage in map(find_common, packs[kind]):
+        if passage is None:
+            report.append({"notes": 0})
+            continue
+        there = motif is not None and passage.symbols == symbols_of(motif) and all(_is(motif, found) for found in passage.places.values())
+        times = [len(found) for found in passage.places.values()]
+        report.append({"notes": passage.notes, "is_motif": there, "times": times, "in_others": sum(bool(list(places(passage.symbols, score))) for score in others), "others": len(others)})
+    return report
 
 
 def _is(motif: Motif, found: tuple[Any, ...]) -> bool:
@@ -83,10 +86,10 @@ def _is(motif: Motif, found: tuple[Any, ...]) -> bool:
     return any(len(place.pitches) == len(line) and np.ptp(np.array(place.pitches) - line) == 0 for place in found for line in lines)
 
 
-def consonances(scores: Mapping[str, Score], bars: int) -> dict[str, float | None]:
+def consonances(scores: list[Score], bars: int) -> dict[str, float | None]:
     """Return the mean consonance of pulse 1 and triangle in the bars where a motif of so many bars stands, and in all others."""
     told: dict[str, list[float]] = {"motif": [], "others": []}
-    for score in scores.values():
+    for score in scores:
         for first, stop, where in ((0, bars, "motif"), (bars, HALF, "others"), (HALF, HALF + bars, "motif"), (HALF + bars, BARS, "others")):
             value = consonance(score_to_piece(excerpt(score, first, stop)))
             if value is not None:
@@ -94,10 +97,10 @@ def consonances(scores: Mapping[str, Score], bars: int) -> dict[str, float | Non
     return {where: float(np.mean(values)) if values else None for where, values in told.items()}
 
 
-def seams(scores: Mapping[str, Score], bars: int, model: Model) -> dict[str, float]:
+def seams(scores: list[Score], bars: int, model: Model) -> dict[str, float]:
     """Return by how many bits a row bars cost more than others do: the one in which a motif comes again, and those behind it."""
     over: dict[str, list[float]] = {"into": [], "out of": []}
-    for score in scores.values():
+    for score in scores:
         made = to_material(score, model)
         plan = made.plan
         out = [bars, HALF + bars]
@@ -111,84 +114,89 @@ def seams(scores: Mapping[str, Score], bars: int, model: Model) -> dict[str, flo
 
 def to_markdown(report: Mapping[str, Any]) -> str:
     """Return the report as a Markdown table."""
-    lines = ["| what | first pack | second pack | without |", "|---|---|---|---|"]
+    kinds = [report[kind] for kind in KINDS]
+    count = len(kinds[0]["found"])
+    lines = [f"| what | a motif, {count} packs | another, {count} packs | none, {count} packs |", "|---|---|---|---|"]
 
     def row(what: str, *values: str) -> None:
         lines.append(f"| {what} | {' | '.join(values)} |")
 
-    found = [report["packs"][name] for name in PACKS]
-    row("the motif", *(f"`{own['motif']}`" if own["motif"] else "" for own in found))
-    row("longest passage in all eight tracks, found blind", *(f"{own['found']['notes']} notes" if own["found"]["notes"] else "none of eight notes" for own in found))
-    row("it is the motif, note for note in every track", *(("" if not own["motif"] else "yes" if own["found"].get("is_motif") and own["found"].get("note_for_note") else "no") for own in found))
-    row("times in a track, fewest, mean, most", *(_times(own["found"].get("times")) for own in found))
-    row("tracks of the other packs that have it", *(f"{own['found']['in_others']} of {own['found']['others']}" if "others" in own["found"] else "" for own in found))
-    row("consonance of pulse 1 and triangle, the motif's bars", *(_number(own["consonance"]["motif"]) for own in found))
-    row("the same, other bars", *(_number(own["consonance"]["others"]) for own in found))
-    row("bits a row over other bars: where the motif comes again", *(f"{own['seams']['into']:+.2f}" for own in found))
-    row("the same, behind it", *(f"{own['seams']['out of']:+.2f}" for own in found))
-    row("the loop's seam, over the interior", *(f"{own['loop']:+.2f}" for own in found))
-    row("composing, processor time beside the pack without", *(f"{own['cost']:.2f}" for own in found))
+    row("the motif", *(f"`{own['motif']}`" if own["motif"] else "" for own in kinds))
+    row("notes of the longest passage in all eight tracks, found blind", *(", ".join(str(found["notes"] or "none") for found in own["found"]) for own in kinds))
+    row("packs in which it is the motif, note for note in every track", *(f"{sum(found['is_motif'] for found in own['found'])} of {count}" if own["motif"] else "" for own in kinds))
+    row("times in a track: fewest, mean, most", *(_times([time for found in own["found"] for time in found.get("times", ())]) for own in kinds))
+    row("tracks of the other packs that have it", *(f"{sum(found['in_others'] for found in own['found'])} of {sum(found['others'] for found in own['found'])}" if own["motif"] else "" for own in kinds))
+    row("pieces in the key that was asked for, by all their notes", *(f"{own['in_key']:.0%}" for own in kinds))
+    row("consonance of pulse 1 and triangle, the motif's bars", *(_number(own["consonance"]["motif"]) for own in kinds))
+    row("the same, other bars", *(_number(own["consonance"]["others"]) for own in kinds))
+    row("bits a row over other bars: where the motif comes again", *(f"{own['seams']['into']:+.2f}" for own in kinds))
+    row("the same, behind it", *(f"{own['seams']['out of']:+.2f}" for own in kinds))
+    row("the loop's seam, over the interior", *(f"{own['loop']:+.2f}" for own in kinds))
+    row("composing, processor time beside none", *(f"{own['cost']:.2f}" for own in kinds))
     return "\n".join(lines)
 
 
-def _times(times: list[int] | None) -> str:
-    return "" if not times else f"{min(times)}, {np.mean(times):.1f}, {max(times)}"
+def _times(times: list[int]) -> str:
+    return f"{min(times)}, {np.mean(times):.1f}, {max(times)}" if times else ""
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def draw(scores: Mapping[str, Score], passage: Passage | None, path: Path) -> None:
+def draw(scores: Pack, passage: Passage | None, path: Path) -> None:
     """Write a picture of a pack with the passage framed."""
     marks = {} if passage is None else {name: [(place.row, place.end, min(place.pitches), max(place.pitches)) for place in found] for name, found in passage.places.items()}
     image = stack.draw(scores, "One motif in eight tracks", PICTURE_BARS, marks)
     canvas.save_png(image, path)
 
 
-def run(out: Path, seed: int, model: Model, tick: Callable[[], None]) -> tuple[dict[str, Any], dict[str, dict[str, Score]]]:
-    """Return the whole report and the packs' tracks, which are saved."""
-    packs: dict[str, dict[str, Score]] = {}
+def run(out: Path, seed: int, rounds: int, model: Model, tick: Callable[[], None]) -> tuple[dict[str, Any], dict[str, list[Pack]]]:
+    """Return the whole report by kind of pack, and the packs, whose tracks are saved."""
+    packs: dict[str, list[Pack]] = {}
     motifs: dict[str, Motif | None] = {}
-    report: dict[str, Any] = {"packs": {}}
-    for number, (name, (theme, keys)) in enumerate(PACKS.items()):
-        motifs[name] = None if theme is None else invent(theme, seed + number, model)
-        packs[name], spent = pack(motifs[name], keys, seed, model, tick)
-        report["packs"][name] = {"seconds": spent}
-        (out / name).mkdir(parents=True, exist_ok=True)
-        for level, score in packs[name].items():
-            score_json.save(score, out / name / f"{level}.json")
-    for name, own in report["packs"].items():
-        motif = motifs[name]
+    seconds: dict[str, float] = {}
+    for number, (kind, (theme, keys)) in enumerate(KINDS.items()):
+        motifs[kind] = None if theme is None else invent(theme, seed + number, model)
+        made = [compose_pack(motifs[kind], keys, seed + again, model, tick) for again in range(rounds)]
+        packs[kind], seconds[kind] = [tracks for tracks, _ in made], sum(spent for _, spent in made)
+        for again, tracks in enumerate(packs[kind], start=1):
+            folder = out / f"{kind}-{again}"
+            folder.mkdir(parents=True, exist_ok=True)
+            for level, score in tracks.items():
+                score_json.save(score, folder / f"{level}.json")
+    report: dict[str, Any] = {}
+    for kind, motif in motifs.items():
         bars = 2 if motif is None else -(-motif.rows // 16)
-        surprisals = [score.provenance["surprisal"] for score in packs[name].values()]
-        own |= {
+        scores = [score for tracks in packs[kind] for score in tracks.values()]
+        told = [score.provenance for score in scores]
+        report[kind] = {
             "motif": "" if motif is None else motif_text(motif),
-            "found": found_in(packs, name, motif),
-            "consonance": consonances(packs[name], bars),
-            "seams": seams(packs[name], bars, model),
-            "loop": float(np.mean([told["seam"] - told["interior"] for told in surprisals])),
-            "cost": own["seconds"] / report["packs"]["without"]["seconds"],
+            "found": found_in(packs, kind, motif),
+            "in_key": float(np.mean([entry["key"].split()[0] == entry["controls"]["key"] for entry in told])),
+            "consonance": consonances(scores, bars),
+            "seams": seams(scores, bars, model),
+            "loop": float(np.mean([entry["surprisal"]["seam"] - entry["surprisal"]["interior"] for entry in told])),
+            "cost": seconds[kind] / seconds["without"],
         }
-    both = find_common({f"{name} {level}": score for name in ("first", "second") for level, score in packs[name].items()})
-    report["both"] = 0 if both is None else both.notes
     return report, packs
 
 
 @click.command()
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the scores.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of motifs and tracks.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Packs of each kind.")
 @click.option("--docs", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Write the table between its marks here.")
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw the first pack here.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def main(out: Path, seed: int, docs: Path | None, picture: Path | None, as_json: bool) -> None:
+def main(out: Path, seed: int, rounds: int, docs: Path | None, picture: Path | None, as_json: bool) -> None:
     """Compose packs with motifs and find them again."""
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("composing", total=len(PACKS) * len(LEVELS))
-        report, packs = run(out, seed, default_model(), lambda: progress.advance(task))
+        task = progress.add_task("composing", total=rounds * len(KINDS) * len(LEVELS))
+        report, packs = run(out, seed, rounds, default_model(), lambda: progress.advance(task))
     table = to_markdown(report)
     if docs is not None:
         text = docs.read_text(encoding="utf-8")
@@ -197,7 +205,7 @@ def main(out: Path, seed: int, docs: Path | None, picture: Path | None, as_json:
         head, rest = text.split(MARKS[0], 1)
         docs.write_text(f"{head}{MARKS[0]}\n{table}\n{MARKS[1]}{rest.split(MARKS[1], 1)[1]}", encoding="utf-8")
     if picture is not None:
-        draw(packs["first"], find_common(packs["first"]), picture)
+        draw(packs["first"][0], find_common(packs["first"][0]), picture)
     click.echo(json.dumps(report, indent=1) if as_json else table)
 
 

@@ -259,17 +259,18 @@ def _harmony(model: Model) -> HarmonyModel:
 
 
 def _best(model: Model, request: Request, drafts: list[Draft]) -> tuple[Draft, dict[str, Any]]:
-    """Return the draft whose seam surprises least beside its interior, of those in the mode that was asked for."""
+    """Return the draft whose seam surprises least beside its interior, of those in the mode that was asked for and in their motif's key."""
     from nesasset.compose.key import find_key, pitch_class_weights
     from nesasset.vocabulary import mode_class
 
     ranked = []
     for place, draft in enumerate(drafts):
-        _, mode, clear = find_key(pitch_class_weights(draft.cells))
+        tonic, mode, clear = find_key(pitch_class_weights(draft.cells))
         wrong_mode = bool(request.mode) and mode_class(mode) != request.mode and clear > 0.7
+        elsewhere = request.wishes.motif is not None and tonic != draft.plan.tonic  # and it will not be moved
         figures = _surprise(model, request, draft)
         told = figures.get("surprisal", {"seam": 0.0, "interior": 0.0})
-        ranked.append(((wrong_mode, max(told["seam"] - told["interior"], -1.0) + 0.25 * told["interior"], place), draft, figures))
+        ranked.append(((wrong_mode + elsewhere, max(told["seam"] - told["interior"], -1.0) + 0.25 * told["interior"], place), draft, figures))
     _, draft, figures = min(ranked, key=lambda item: item[0])
     return draft, figures
 
