@@ -370,3 +370,16 @@ def test_a_register_that_was_asked_for_is_met(register: str, low: int, high: int
     median = float(np.median(pitches))
     assert max(low - median, median - high) <= 6 or pitches.min() - 12 < 33 or pitches.max() + 12 > 108
 
+
+
+def test_rhythms_are_drawn_at_their_own_temperature(model: Model) -> None:
+    """The chance in the choice between note, rest and going on is that of the model's defaults; models that do not say have 1."""
+    writer = importlib.import_module("nesasset.compose.writer")
+    noise = {}
+    for name, defaults in (("half", {**model.sidecar["sampling"], "event_temperature": 0.5}), ("none", model.sidecar["sampling"])):
+        request = resolve(theme("castle"), 4, Controls(bars=2), defaults)
+        plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
+        noise[name] = writer._Desk(model, request, plan, [generator(("chance",))])._gumbel(plan.bar_rows)
+    assert "event_temperature" not in model.sidecar["sampling"]
+    assert noise["half"][0] == pytest.approx(noise["none"][0] / 2)
+    assert all((one == other).all() for one, other in zip(noise["half"][1:], noise["none"][1:], strict=True))

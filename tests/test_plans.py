@@ -11,7 +11,20 @@ from hypothesis import strategies as st
 from made_up_corpus import made_up_song, random_cells
 
 from nesasset.compose.form_mining import bar_starts, mine_plan
-from nesasset.vocabulary import EXACT, HOLD_ID, MAX_LAG, NEW, ONSET_ID, REST_ID, RHYTHM, SEQUENCE, SILENT, VARIED
+from nesasset.compose.plan import _typical
+from nesasset.vocabulary import (
+    CONTROLS,
+    EXACT,
+    HOLD_ID,
+    MAX_LAG,
+    NEW,
+    ONSET_ID,
+    REST_ID,
+    RHYTHM,
+    SEQUENCE,
+    SILENT,
+    VARIED,
+)
 
 
 @pytest.mark.parametrize("first", [0, 5])
@@ -86,3 +99,17 @@ def test_a_moved_bar_is_a_sequence() -> None:
     lags, classes, shifts = mine_plan(np.concatenate([bar, moved]), 16, 0)
     assert (lags[1], shifts[1]) == (1, 3)
     assert classes[1].tolist() == [SEQUENCE, RHYTHM, SEQUENCE, EXACT]
+
+
+def test_typical_songs_of_a_label() -> None:
+    """A song's character speaks for a label as far as it is commoner there; a label that no song has gets nothing from any."""
+    controls = np.zeros((60, len(CONTROLS)), dtype=np.int64)
+    label, density = list(CONTROLS).index("label"), list(CONTROLS).index("density")
+    controls[:20, label] = 3
+    controls[:, density] = np.where(np.arange(60) % 4 == 0, 5, 1)
+    controls[:20, density] = np.where(np.arange(20) % 4 == 0, 1, 5)  # here the busy ones are the rule
+    found = _typical(controls, 3)
+    busy = controls[:, density] == 5
+    assert found[busy].min() > 0 > found[~busy].max()
+    assert len(np.unique(found)) == 2  # by character alone, whatever the song's own label is
+    assert _typical(controls, 7) == pytest.approx(np.zeros(60))
