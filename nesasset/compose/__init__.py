@@ -199,8 +199,11 @@ class _Order:
 
     @staticmethod
     def of(theme: str, seed: int, controls: Controls | None, model: Model | None) -> _Order:
+        from dataclasses import replace
+
         import nesasset
         from nesasset.compose.controls import check_seed
+        from nesasset.compose.plan import has_learnt
         from nesasset.compose.request import resolve
         from nesasset.model_names import named_model
         from nesasset.themes import theme as find_theme
@@ -219,6 +222,8 @@ class _Order:
             "controls": controls.to_json(),
         }
         request = resolve(wanted, seed, controls, model.sidecar["sampling"])
+        if request.label and not has_learnt(model.plans, request.label):
+            request = replace(request, label=0)  # the theme acts through its controls alone
         return _Order(request, model, (wanted.name, seed, told), provenance)
 
     def draw(self, attempt: int) -> tuple[Plan, Given | None, Callable[[int], np.random.Generator]]:

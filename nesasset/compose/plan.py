@@ -32,9 +32,11 @@ CHORD_DRAWS: Final = 6  # of a progression, until its notes are in its key
 LABEL_FIT: Final = 4.0  # what a plan of a song of the theme gains over others; the units are those of SHARPNESS
 TYPICAL_FIT: Final = 0.8  # what a plan gains for each factor of e by which its song's character speaks for the theme
 DENSITY_FIT: Final = 0.2  # what a plan loses for each class of density that its song is away from the theme's
+UNTAUGHT_DENSITY_FIT: Final = 0.8  # the same where the model knows no songs of the theme: then density is what tells themes apart
 ASKED_DENSITY_FIT: Final = 3.6  # the same from a density that was asked for
 ACTIVE_FIT: Final = 0.3  # what a plan loses for each melodic voice that rests in two of five bars
 TYPICAL: Final = ("mode", "density", "noise_density", "register", "active_P1", "active_P2", "active_TR", "active_NO")
+FEWEST_SONGS: Final = 16  # of a theme's label from which a model can have learnt it; NES-MDB's rarest has 32
 TYPICAL_PRIOR: Final = 20.0  # songs of no theme that are counted with a theme's own
 DRAWS: Final = 200  # of plans that turn out unusable, before the best-suited one is taken as it is
 OTHER_METRE: Final = 1000.0  # what plans of bars of another length lose: they are not taken
@@ -201,7 +203,7 @@ def _fit(library: dict[str, NDArray[Any]], request: Request, sizes: NDArray[np.i
     else:
         fit += 1.0 * (library["bar_rows"] == 16)  # four-four is what a level's loop is expected to be in
     fit -= 0.5 * np.minimum(np.abs(library["row_frames"] - request.row_frames), 4)
-    density = DENSITY_FIT if request.onsets is None else ASKED_DENSITY_FIT
+    density = ASKED_DENSITY_FIT if request.onsets is not None else DENSITY_FIT if request.label else UNTAUGHT_DENSITY_FIT
     fit -= density * np.abs(controls[:, _COLUMN["density"]] - request.density)
     if request.noise_density:
         fit -= 0.5 * request.steering * np.abs(controls[:, _COLUMN["noise_density"]] - request.noise_density)
@@ -213,6 +215,11 @@ def _fit(library: dict[str, NDArray[Any]], request: Request, sizes: NDArray[np.i
     for voice in ("P1", "P2", "TR"):
         fit -= ACTIVE_FIT * (controls[:, _COLUMN[f"active_{voice}"]] < 3)
     return fit
+
+
+def has_learnt(library: dict[str, NDArray[Any]], label: int) -> bool:
+    """Return whether a model, by its plan library, was trained on songs of a label."""
+    return int((library["controls"][:, _COLUMN["label"]] == label).sum()) >= FEWEST_SONGS
 
 
 def _typical(controls: NDArray[np.int64], label: int) -> NDArray[np.float64]:
