@@ -322,10 +322,10 @@ def main(
 ) -> None:  # fmt: skip
     """Make a model of the style of a folder of music."""
     from nesasset.compose.controls import MODEL_NAME
-    from nesasset.model import DEFAULT_MODEL
+    from nesasset.model import models_dir
 
-    if not MODEL_NAME.fullmatch(name) or name == DEFAULT_MODEL:
-        raise click.UsageError(f"--name must be 1 to 64 of a-z, 0-9, . - and _, beginning with a letter or digit, and not {DEFAULT_MODEL!r}: {name!r} is not")
+    if not MODEL_NAME.fullmatch(name) or (models_dir() / f"{name}.json").is_file():
+        raise click.UsageError(f"--name must be 1 to 64 of a-z, 0-9, . - and _, beginning with a letter or digit, and none of a model that comes with nesasset: {name!r} is not")
     if base.suffix != ".onnx" or not base.with_suffix(".json").is_file():
         raise click.UsageError(f"--base must be NAME.onnx with its sidecar NAME.json beside it, not {base.name!r}")
     given = Licence(licence or "unknown", author, url, where="the command") if licence or author or url else None
