@@ -35,6 +35,7 @@ DENSITY_FIT: Final = 0.2  # what a plan loses for each class of density that its
 UNTAUGHT_DENSITY_FIT: Final = 0.8  # the same where the model knows no songs of the theme: then density is what tells themes apart
 ASKED_DENSITY_FIT: Final = 3.6  # the same from a density that was asked for
 ACTIVE_FIT: Final = 0.3  # what a plan loses for each melodic voice that rests in two of five bars
+ASKED_ACTIVE_FIT: Final = 1.0  # the same where a density was asked for, in which rests are heard
 TYPICAL: Final = ("mode", "density", "noise_density", "register", "active_P1", "active_P2", "active_TR", "active_NO")
 FEWEST_SONGS: Final = 16  # of a theme's label from which a model can have learnt it; NES-MDB's rarest has 32
 TYPICAL_PRIOR: Final = 20.0  # songs of no theme that are counted with a theme's own
@@ -212,8 +213,9 @@ def _fit(library: dict[str, NDArray[Any]], request: Request, sizes: NDArray[np.i
         fit -= 1.0 * ((mode != 0) & (mode != request.mode))
     register = controls[:, _COLUMN["register"]]
     fit -= 0.3 * np.where(register == 0, 2, np.abs(register - request.register))
+    active = ACTIVE_FIT if request.onsets is None else ASKED_ACTIVE_FIT
     for voice in ("P1", "P2", "TR"):
-        fit -= ACTIVE_FIT * (controls[:, _COLUMN[f"active_{voice}"]] < 3)
+        fit -= active * (controls[:, _COLUMN[f"active_{voice}"]] < 3)
     return fit
 
 

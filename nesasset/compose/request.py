@@ -27,7 +27,7 @@ DENSITY_CLASSES: Final = CONTROLS["density"] - 1
 NOISE_CLASSES: Final = CONTROLS["noise_density"] - 1
 # Onsets a row and melodic voice that plays, by the share of NES-MDB's 4131 training songs that have fewer.
 DENSITY_QUANTILES: Final = ((0.0, 0.09), (0.1, 0.191), (0.2, 0.243), (0.4, 0.326), (0.6, 0.409), (0.8, 0.522), (0.9, 0.631), (1.0, 0.85))
-ASKED_STEERING: Final = 6.0  # how many times as hard a density is held that was asked for
+ASKED_STEERING: Final = 9.0  # how many times as hard a density is held that was asked for
 INTENSITY_TEMPO: Final = 1.5  # factor of the tempo at intensity 1, divisor at 0
 
 
