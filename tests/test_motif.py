@@ -318,6 +318,7 @@ def test_invented_motifs(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
         ("C5/4 D5/4 E5/4 G5/4 E5/4 F5/4 E5/4 D5/4 C5/4", "major", False),  # one length but the last
         ("C5/4 E5/2 F5/2 B4/4 C5/4 G5/2 E5/2 D5/4 C5/8", "major", False),  # a tritone
         ("C5/4 E5/2 A5/2 D5/4 C5/4 G5/2 E5/2 D5/4 C5/8", "major", False),  # a tritone in minor
+        ("G5/8 B5/4 D5/2 G5/2 A5/4 B5/2 A5/2 G5/8", "major", False),  # at home on G
         ("C5/4 D5/1 -/7 E5/2 G5/4 E5/1 -/7 F5/2 -/8 E5/2 C5/4", "major", False),  # it rests too long
     ],
 )

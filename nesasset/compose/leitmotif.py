@@ -256,13 +256,14 @@ def _phrases(score: Score) -> list[tuple[float, Motif, NDArray[np.uint64]]]:
 
 
 def _is_singable(tune: Motif, mode: str) -> bool:
-    """Return whether a tune keeps to its key, leaps no tritone in either mode, moves and waits in several ways, and seldom rests."""
+    """Return whether a tune keeps to its key and dwells on it, leaps no tritone in either mode, moves and waits in several ways, and seldom rests."""
     onsets = _onsets(tune)
     moves = [b - a for a, b in pairwise(tune.pitches)]
     rests = sum(rows for pitch, rows in tune.notes if pitch is None)
     return (
         {pitch % 12 for pitch in tune.pitches} <= set(DEGREES[mode])
         and tune.minor == (mode == "minor")
+        and all(_dwells_on(tune.in_mode(minor)) == 0 for minor in (False, True))
         and len(set(tune.pitches)) >= LEAST_PITCHES
         and len(set(moves)) >= LEAST_MOVES
         and moves.count(0) <= MOST_REPEATED * len(moves)
@@ -270,6 +271,12 @@ def _is_singable(tune: Motif, mode: str) -> bool:
         and not any(abs(b - a) % 12 == 6 for minor in (False, True) for a, b in pairwise(tune.in_mode(minor).pitches))
         and rests <= MOST_REST * tune.rows
     )
+
+
+def _dwells_on(tune: Motif) -> int:
+    """Return the tonic of the key that a tune by itself is heard in."""
+    sounding = [pitch for pitch, rows in tune.notes for _ in range(rows) if pitch is not None]
+    return find_key(np.bincount(np.array(sounding) % 12, minlength=12).astype(np.float64))[0]
 
 
 def _onsets(tune: Motif) -> list[int]:

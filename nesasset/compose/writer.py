@@ -245,8 +245,9 @@ class _Desk:
             bias -= outside[:, :, None] * np.array(ASKED_CHORD, dtype=np.float32)[:, None]
         elif beside.any():
             bias -= (beside[:, None, None] & outside)[:, :, None] * np.array(GIVEN_CHORD, dtype=np.float32)[:, None]
-        if wishes.mode and not wishes.chords:
-            profile = np.roll(PROFILES[wishes.mode], tonic)
+        mode = wishes.mode or (tuple(PROFILES)[int(self.plan.controls[list(CONTROLS).index("mode")]) - 1] if wishes.motif else None)
+        if mode and not wishes.chords:  # what stands around a motif is to be in its key
+            profile = np.roll(PROFILES[mode], tonic)
             bias += ASKED_MODE * ((profile - profile.mean()) / profile.std())[pitch_class]
         if wishes.scale:
             bias[..., ~pitch_classes(SCALES[wishes.scale], tonic)[pitch_class]] = FORBIDDEN
