@@ -86,7 +86,7 @@ def compose(
     best, figures = _best(order.model, order.request, drafts)
     if figures and figures["surprisal"]["seam"] - figures["surprisal"]["interior"] > SMOOTH:
         others = endings(order.model, order.request, best, [chance(-number) for number in range(1, ENDINGS + 1)], given)
-        best, figures = _led_home(order, best, figures, [draft for draft in others if not is_lifeless(draft.cells, plan.bar_rows)])
+        best, figures = _led_home(order, best, figures, [draft for draft in others if not is_lifeless(draft.cells, plan.bar_rows) and _is_new(draft, known)])
     provenance = {**order.provenance, **figures}
     score = to_score(best, order.request, order.shapes, provenance, ornaments=order.request.wishes.ornaments is not False)
     return with_originality(score, order.model)
