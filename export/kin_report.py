@@ -18,10 +18,11 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from nesasset.compose.bridge import bridge, excess
+from nesasset.compose.bridge import bridge
 from nesasset.compose.family import family
 from nesasset.compose.kinship import bars_in_harmony, difference, harmony_agreement, traits
 from nesasset.compose.members import MEMBERS
+from nesasset.compose.rewrite import excess
 from nesasset.errors import NesassetError
 from nesasset.formats import score_json, stack
 from nesasset.model import Model, default_model

@@ -10,9 +10,10 @@ from pieces import jingle_score, loop_score
 from standin_model import standin
 
 from nesasset.cli import main
-from nesasset.compose.bridge import _joined, bridge, excess
+from nesasset.compose.bridge import _joined, bridge
 from nesasset.compose.material import cells_of
 from nesasset.compose.recast import ramp
+from nesasset.compose.rewrite import excess
 from nesasset.driver import drive
 from nesasset.errors import ControlError
 from nesasset.formats import score_json

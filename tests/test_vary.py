@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 
 import numpy as np
@@ -141,3 +142,25 @@ def test_drums_where_there_were_none(model: Model, parent: Score, monkeypatch: p
         child = vary(quiet, seed, Variation(voices="NO", candidates=1), model)
         drums = [cell for cell in child.voices["NO"] if isinstance(cell, Note)]
         assert drums and all(child.instruments[cell.instrument].kind == "noise" for cell in drums)
+
+
+def test_more_are_composed_until_they_join(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New bars that do not join what is kept are composed again, a given number of times at most; those that join are not."""
+    vary_module = importlib.import_module("nesasset.compose.vary")
+    parent = compose("castle", 4, Controls(bars=8, candidates=1), model)
+    asked = Variation("4-6", candidates=2)
+    written: list[int] = []
+    carry_out = vary_module.carry_out
+    monkeypatch.setattr(vary_module, "carry_out", lambda *given: written.append(len(given[2])) or carry_out(*given))
+    worst = {}
+    for limit in (99.0, -99.0):
+        written.clear()
+        monkeypatch.setattr(vary_module, "JOINED", limit)
+        seams = vary(parent, 1, asked, model).provenance["seams"]
+        worst[limit] = max(seams["before"], seams["after"]) - seams["interior"]
+        assert written == [2] * (1 if limit > 0 else vary_module.ROUNDS)
+    assert worst[-99.0] <= worst[99.0]
+    written.clear()
+    monkeypatch.setattr(vary_module, "JOINED", 0.0)
+    vary(parent, 1, Variation(candidates=2), model)  # where all is new there is nothing to join
+    assert written == [2]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--voices", metavar="LIST", help="The voices to compose anew; all by default. --voices TR")
 @click.option("--strength", type=float, default=1.0, show_default=True, metavar="X", help="From 0, nothing, over slight changes to 1, new parts. --strength 0.3")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same score, seed and wishes: same variation. --seed 7")
-@click.option("--candidates", type=int, default=None, metavar="N", help="Compose so many, 1 to 64, and keep the best. --candidates 4")
+@click.option("--candidates", type=int, default=None, metavar="N", help="Compose so many at a time, 1 to 64, up to six times, and keep the best. --candidates 4")
 @MODEL_OPTION
 @COUNT_OPTION
 @click.option("-o", "output", required=True, metavar="FILE.json", help="Where the score goes; - is standard output. -o castle-2.json")

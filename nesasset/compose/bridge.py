@@ -116,13 +116,6 @@ def bridge(
     return with_originality(score, model)
 
 
-def excess(seams: dict[str, float] | None) -> float:
-    """Return by how many bits a row the worse of two seams surprises more than other bar lines; 0 where nothing is known."""
-    if seams is None:
-        return 0.0
-    return max(seams[name] for name in ("before", "after") if name in seams) - seams["interior"]
-
-
 def _worse_seam(model: Model, work: Rewrite, draft: Draft) -> float:
     """Return the bits a row of the worse of the two seams."""
     plan, told = draft.plan, control_classes(draft.plan, work.request)

@@ -237,6 +237,13 @@ def figures_of(model: Model, work: Rewrite, draft: Draft) -> dict[str, Any]:
     return figures
 
 
+def excess(seams: dict[str, float] | None) -> float:
+    """Return by how many bits a row the worse of two seams surprises more than other bar lines; 0 where nothing is known."""
+    if seams is None:
+        return 0.0
+    return max(seams[name] for name in ("before", "after") if name in seams) - seams["interior"]
+
+
 def badness(figures: dict[str, Any]) -> float:
     """Return how ill a piece hangs together, in bits a row: what its seams surprise more than its interior, and a share of that."""
     whole, seams = figures.get("surprisal", {}), figures.get("seams", {})

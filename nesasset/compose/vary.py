@@ -24,7 +24,7 @@ from nesasset.compose.given import Given
 from nesasset.compose.material import Material, equipped, heard_rows, to_material
 from nesasset.compose.plan import Plan
 from nesasset.compose.request import Request, generator, resolve
-from nesasset.compose.rewrite import Rewrite, badness, carry_out, figures_of, parent_of
+from nesasset.compose.rewrite import Rewrite, badness, carry_out, excess, figures_of, parent_of
 from nesasset.errors import ControlError, out_of_range
 from nesasset.features import SLOT_VOICES
 from nesasset.model import Model
@@ -35,6 +35,8 @@ from nesasset.units import VOICES
 from nesasset.vocabulary import CONTROLS, EXACT, FIXED_CLASSES, NEW, RHYTHM, SEQUENCE, SILENT, VARIED
 
 CANDIDATES: Final = 4
+ROUNDS: Final = 6  # of so many candidates, until new bars join the kept ones
+JOINED: Final = 0.4  # bits a row that the worse seam of new bars may cost more than the other bar lines
 TEMPERATURE: Final = 0.9  # of the choice of notes, times the model's own: new bars are to be of a piece with the old ones
 TOUCHED: Final = 1.25  # strength times this is the share of what may change that does
 DEPTHS: Final = (0.4, 0.7)  # below the first a part is varied, below the second its rhythm is kept
@@ -53,7 +55,7 @@ class Variation:
     strength: float = 1.0
     """0 nothing to 1 all of the bars and voices, and from slight changes to new parts."""
     candidates: int = CANDIDATES
-    """How many are composed, of which the best is kept, 1 to 64."""
+    """How many are composed at a time, 1 to 64, of which the best is kept; up to six times, until new bars join what is kept."""
 
     def __post_init__(self) -> None:
         usable = isinstance(self.strength, (int, float)) and not isinstance(self.strength, bool)
@@ -133,9 +135,14 @@ def vary(score: Score, seed: int = 0, variation: Variation | None = None, model:
     told["free"] = {voice: _runs(work.free[:, column]) for column, voice in enumerate(VOICES) if work.free[:, column].any()}
     if not work.free.any():
         return replace(score, provenance=told)
-    chances = [generator(("rows", *words, number)) for number in range(variation.candidates)]
-    found = [(made, figures_of(model, work, draft)) for made, draft in carry_out(model, work, chances)]
-    best, figures = min(found, key=lambda item: badness(item[1]))
+    found: list[tuple[Score, dict[str, Any]]] = []
+    for turn in range(ROUNDS):
+        first = turn * variation.candidates
+        chances = [generator(("rows", *words, number)) for number in range(first, first + variation.candidates)]
+        found += [(made, figures_of(model, work, draft)) for made, draft in carry_out(model, work, chances)]
+        best, figures = min(found, key=lambda item: badness(item[1]))
+        if excess(figures.get("seams")) <= JOINED:
+            break
     return with_originality(replace(best, provenance={**told, **figures}), model)
 
 
