@@ -21,6 +21,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from export import docs_table
 from export.measures import Piece, score_to_piece
 from nesasset.chords import chord_tones
 from nesasset.compose import compose
@@ -32,7 +33,6 @@ from nesasset.units import NOTE_NAMES, VOICES
 from nesasset.vocabulary import LOWEST_PITCH, ONSET_ID
 
 LOOPING: Final = tuple(name for name, theme in THEMES.items() if theme.loops)
-MARKS: Final = ("<!-- controls: begin -->", "<!-- controls: end -->")
 HEARD: Final = 0.5  # share of a beat's sounding notes that belong to the chord, from which on it is heard
 
 
@@ -328,11 +328,7 @@ def main(pieces: int, seed: int, docs: Path | None, as_json: bool) -> None:
         rows = measure_controls(pieces, seed, lambda: progress.advance(task))
     table = to_markdown(rows)
     if docs is not None:
-        text = docs.read_text(encoding="utf-8")
-        if not all(mark in text for mark in MARKS):
-            raise click.UsageError(f"{docs} must hold the marks {MARKS[0]} and {MARKS[1]}")
-        head, rest = text.split(MARKS[0], 1)
-        docs.write_text(f"{head}{MARKS[0]}\n{table}\n{MARKS[1]}{rest.split(MARKS[1], 1)[1]}", encoding="utf-8")
+        docs_table.write(docs, "controls", table)
     if as_json:
         click.echo(
             json.dumps([{name: getattr(row, name) for name in (*Row.__slots__, "met")} for row in rows], indent=1)

@@ -20,6 +20,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from export import docs_table
 from export.control_report import spearman
 from export.instruments import Library
 from export.measures import consonance, score_to_piece
@@ -40,7 +41,6 @@ from nesasset.themes import theme
 from nesasset.units import VOICES
 from nesasset.vocabulary import HOLD_ID
 
-MARKS: Final = ("<!-- hands: begin -->", "<!-- hands: end -->")
 THEME: Final = "overworld"
 PARTICLES: Final = (1, 8)
 BARS: Final = 16  # of a parent, at most
@@ -243,11 +243,7 @@ def main(midi: Path, tracks: Path, library: Path, count: int, parts: tuple[str, 
             print(name, json.dumps(figures[name]), file=sys.stderr, flush=True)
     table = to_markdown(figures, len(parents))
     if docs is not None:
-        text = docs.read_text(encoding="utf-8")
-        if not all(mark in text for mark in MARKS):
-            raise click.UsageError(f"{docs} must hold the marks {MARKS[0]} and {MARKS[1]}")
-        head, rest = text.split(MARKS[0], 1)
-        docs.write_text(f"{head}{MARKS[0]}\n{table}\n{MARKS[1]}{rest.split(MARKS[1], 1)[1]}", encoding="utf-8")
+        docs_table.write(docs, "hands", table)
     click.echo(json.dumps(figures, indent=1) if as_json else table)
 
 

@@ -18,6 +18,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from nesasset.compose import index_of
 from nesasset.compose.bridge import bridge
 from nesasset.compose.family import family
 from nesasset.compose.kinship import bars_in_harmony, difference, harmony_agreement, traits
@@ -26,7 +27,7 @@ from nesasset.compose.rewrite import excess
 from nesasset.errors import NesassetError
 from nesasset.formats import score_json, stack
 from nesasset.model import Model, default_model
-from nesasset.originality import MELODIC, Finding, Known, compare, load_index
+from nesasset.originality import MELODIC, Finding, Known, compare
 from nesasset.score import Score
 
 NGRAM: Final = 16
@@ -111,7 +112,7 @@ def run(folder: Path, out: Path, families: int, bridges: int, model: Model) -> d
     """Return the whole report of a folder of loops, and write its pictures."""
     scores = {path.stem: score_json.load(path) for path in sorted(folder.glob("*.json"))}
     out.mkdir(parents=True, exist_ok=True)
-    known = _index_of(model)
+    known = index_of(model)
     report: dict[str, Any] = {"originality": None if known is None else originality_figures(scores, known)}
     kept: dict[str, dict[str, Score]] = {}
     for name in list(scores)[:families]:
@@ -132,14 +133,6 @@ def run(folder: Path, out: Path, families: int, bridges: int, model: Model) -> d
             stack.save({one: scores[one], "bridge": made[2][0], other: scores[other]}, f"{one} to {other}", out / "bridge.png")
     report["bridges"] = bridge_figures(made)
     return report
-
-
-def _index_of(model: Model) -> Known | None:
-    from nesasset.model_names import model_file
-    from nesasset.originality import INDEX, INDEX_SUFFIX
-
-    path = model_file(model.name, INDEX_SUFFIX) if model.sidecar.get(INDEX) else None
-    return None if path is None else load_index(path.parent, model.name)
 
 
 @click.command()

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export import from_onnx
+from export import docs_table, from_onnx
 from export.control_report import spearman
 from export.dataset import Corpus, Crop, take, to_batch
 from export.measures import MEASURES, Piece, cells_to_piece, measure
@@ -40,7 +40,6 @@ from nesasset.render import render
 from nesasset.themes import theme
 from nesasset.vocabulary import CONTROLS, NEW, SILENT
 
-MARKS: Final = ("<!-- latent: begin -->", "<!-- latent: end -->")
 ROWS: Final = 256  # of a song, from its first bar line
 STEPS: Final = 9
 BARS: Final = 8  # of the pieces between which morphs lead
@@ -255,9 +254,7 @@ def main(corpus: Path, path: Path, songs: int, n_ways: int, docs: Path | None, a
     way = ways(model, n_ways)
     table = to_markdown(price, again, way)
     if docs is not None:
-        text = docs.read_text(encoding="utf-8")
-        before, after = text.split(MARKS[0])[0], text.split(MARKS[1])[1]
-        docs.write_text(f"{before}{MARKS[0]}\n{table}\n{MARKS[1]}{after}", encoding="utf-8")
+        docs_table.write(docs, "latent", table)
     click.echo(json.dumps({"price": price, "rebuilt": again, "ways": way}) if as_json else table)
 
 

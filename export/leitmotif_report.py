@@ -20,6 +20,7 @@ from typing import Any, Final
 import click
 import numpy as np
 
+from export import docs_table
 from export.hands_report import excerpt
 from export.measures import consonance, score_to_piece
 from nesasset.build.arc import Arc, along
@@ -34,7 +35,6 @@ from nesasset.model import Model, default_model
 from nesasset.motifs import Passage, find_common, line_symbols, places
 from nesasset.score import Score
 
-MARKS: Final = ("<!-- leitmotif: begin -->", "<!-- leitmotif: end -->")
 LEVELS: Final = ("overworld", "cave", "town", "castle", "boss", "water", "title", "ending")
 KINDS: Final = {"first": ("title", "fifths"), "second": ("overworld", "rising"), "without": (None, "fifths")}
 BARS: Final = 16
@@ -199,11 +199,7 @@ def main(out: Path, seed: int, rounds: int, docs: Path | None, picture: Path | N
         report, packs = run(out, seed, rounds, default_model(), lambda: progress.advance(task))
     table = to_markdown(report)
     if docs is not None:
-        text = docs.read_text(encoding="utf-8")
-        if not all(mark in text for mark in MARKS):
-            raise click.UsageError(f"{docs} must hold the marks {MARKS[0]} and {MARKS[1]}")
-        head, rest = text.split(MARKS[0], 1)
-        docs.write_text(f"{head}{MARKS[0]}\n{table}\n{MARKS[1]}{rest.split(MARKS[1], 1)[1]}", encoding="utf-8")
+        docs_table.write(docs, "leitmotif", table)
     if picture is not None:
         draw(packs["first"][0], find_common(packs["first"][0]), picture)
     click.echo(json.dumps(report, indent=1) if as_json else table)

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nesasset.chords import CONSONANT
 from nesasset.score import HOLD, Note, Score
 from nesasset.units import VOICES
 from nesasset.vocabulary import HOLD_ID, LOWEST_PITCH, ONSET_ID, REST_ID, pitch_to_id
@@ -23,7 +24,6 @@ from nesasset.vocabulary import HOLD_ID, LOWEST_PITCH, ONSET_ID, REST_ID, pitch_
 MELODIC: Final = (0, 1, 2)  # columns of P1, P2, TR
 PULSES: Final = (0, 1)
 P1, TR, NO = 0, 2, 3
-CONSONANT: Final = (0, 3, 4, 5, 7, 8, 9)  # semitones above the bass, modulo 12
 MAX_LAG_BARS: Final = 8
 MAJOR_SCALE: Final = (0, 2, 4, 5, 7, 9, 11)  # the natural minor scales have the same twelve sets of notes
 STEP, OCTAVE = 2, 12  # semitones

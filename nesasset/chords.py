@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAJOR, MINOR, DIMINISHED = range(3)
 DEGREES: Final = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}  # semitones of I to VII over the tonic
+CONSONANT: Final = (0, 3, 4, 5, 7, 8, 9)  # semitones over a bass, modulo 12
 _NUMERALS: Final = ("I", "II", "III", "IV", "V", "VI", "VII")
 _LETTERS: Final = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SUFFIXES: Final = {"": MAJOR, "maj": MAJOR, "M": MAJOR, "m": MINOR, "min": MINOR, "-": MINOR, "dim": DIMINISHED, "°": DIMINISHED, "o": DIMINISHED}

@@ -39,7 +39,7 @@ def test_the_whole_report(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "default_model", lambda: model)
     monkeypatch.setattr(module, "invent", lambda theme, seed, model: MOTIF.moved(0) if theme == "title" else MOTIF.in_mode(True).head(24))
     monkeypatch.setattr(module, "LEVELS", ("town", "cave"))
-    (tmp_path / "page.md").write_text(f"a\n{module.MARKS[0]}\nold\n{module.MARKS[1]}\nb\n")
+    (tmp_path / "page.md").write_text("a\n<!-- leitmotif: begin -->\nold\n<!-- leitmotif: end -->\nb\n")
     arguments = ["-o", str(tmp_path / "out"), "--rounds", "1", "--docs", str(tmp_path / "page.md"), "--picture", str(tmp_path / "all.png"), "--json"]
     result = CliRunner().invoke(module.main, arguments)
     assert result.exit_code == 0, result.output

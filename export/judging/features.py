@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.measures import (
-    CONSONANT,
     MEASURES,
     NO,
     P1,
@@ -24,6 +23,7 @@ from export.measures import (
     pitch_class_entropy,
     scale_consistency,
 )
+from nesasset.chords import CONSONANT
 from nesasset.compose.key import find_key
 from nesasset.vocabulary import LOWEST_PITCH, ONSET_ID
 

@@ -85,8 +85,9 @@ def compose(
             break
     best, figures = _best(order.model, order.request, drafts)
     if figures and figures["surprisal"]["seam"] - figures["surprisal"]["interior"] > SMOOTH:
-        others = endings(order.model, order.request, best, [chance(-number) for number in range(1, ENDINGS + 1)], given)
-        best, figures = _led_home(order, best, figures, [draft for draft in others if not is_lifeless(draft.cells, plan.bar_rows) and _is_new(draft, known)])
+        others = endings(order.model, order.request, best, [chance(f"ending {number}") for number in range(ENDINGS)], given)
+        others = [draft for draft in others if not is_lifeless(draft.cells, plan.bar_rows) and _is_new(draft, known)]
+        best, figures = _led_home(order, best, figures, others)
     provenance = {**order.provenance, **figures}
     score = to_score(best, order.request, order.shapes, provenance, ornaments=order.request.wishes.ornaments is not False)
     return with_originality(score, order.model)
@@ -226,7 +227,7 @@ class _Order:
             request = replace(request, label=0)  # the theme acts through its controls alone
         return _Order(request, model, (wanted.name, seed, told), provenance)
 
-    def draw(self, attempt: int) -> tuple[Plan, Given | None, Callable[[int], np.random.Generator]]:
+    def draw(self, attempt: int) -> tuple[Plan, Given | None, Callable[[object], np.random.Generator]]:
         """Return the plan of an attempt, what of a motif stands in it, and what gives each of its drafts a chance of its own."""
         from nesasset.compose.plan import draw_plan
         from nesasset.compose.request import generator
@@ -234,8 +235,8 @@ class _Order:
         words = (*self.words, attempt)
         rng = generator(("plan", *words))
 
-        def chance(number: int) -> np.random.Generator:
-            return generator(("rows", *words, number))
+        def chance(draft: object) -> np.random.Generator:
+            return generator(("rows", *words, draft))
 
         if self.request.wishes.motif is not None:
             from nesasset.compose.leitmotif import draw_around
@@ -282,9 +283,9 @@ def _best(model: Model, request: Request, drafts: list[Draft]) -> tuple[Draft, d
 
 def _led_home(order: _Order, draft: Draft, figures: dict[str, Any], others: list[Draft]) -> tuple[Draft, dict[str, Any]]:
     """Return the draft, or that one of others with its beginning after whose end the beginning surprises least."""
-    from nesasset.compose.judge import seam_surprisal
+    from nesasset.compose.judge import surprisal
 
-    seams = [seam_surprisal(order.model, *_judged(other, order.request)) for other in others]
+    seams = [surprisal(order.model, *_judged(other, order.request), places=0)[0] for other in others]
     if not seams or min(seams) >= figures["surprisal"]["seam"]:
         return draft, figures
     best = others[seams.index(min(seams))]

@@ -60,6 +60,7 @@ def surprisal(
     pulse: NDArray[np.integer],
     noise: NDArray[np.integer],
     loop_start: int = 0,
+    places: int = INTERIOR_PLACES,
 ) -> tuple[float, float]:
     """Return bits a row over the rows after the seam, and after bar lines inside the loop.
 
@@ -72,39 +73,18 @@ def surprisal(
         pulse: (16, 4) palette.
         noise: (16, 4) palette.
         loop_start: First row of the loop.
+        places: Bar lines inside that are looked at, at most; without any the second number is the first.
     """
     length = len(cells) - loop_start
-    judged, context = _spans(length, bar_rows)
+    judged = min(JUDGED_ROWS, length)
+    context = min(CONTEXT_ROWS, max(bar_rows, length - judged))
     lines = np.arange(context, length - judged + 1, bar_rows) if length >= context + judged else np.array([], dtype=int)
-    if len(lines) > INTERIOR_PLACES:
-        lines = lines[np.linspace(0, len(lines) - 1, INTERIOR_PLACES).round().astype(int)]
+    if len(lines) > places:
+        lines = lines[np.linspace(0, len(lines) - 1, places).round().astype(int)]
     windows = [(length - context, length)] + [(int(line) - context, int(line)) for line in lines]
     twice, twice_slots = (np.concatenate([array[loop_start:], array[loop_start:]]) for array in (cells, slots))
     bits = _window_bits(model, twice, twice_slots, windows, judged, length, bar_rows, controls, pulse, noise)
     return float(bits[0]), float(bits[1:].mean()) if len(bits) > 1 else float(bits[0])
-
-
-def seam_surprisal(
-    model: Model,
-    cells: NDArray[np.integer],
-    slots: NDArray[np.integer],
-    bar_rows: int,
-    controls: NDArray[np.integer],
-    pulse: NDArray[np.integer],
-    noise: NDArray[np.integer],
-    loop_start: int = 0,
-) -> float:
-    """Return the first number of `surprisal` alone, at a third of the time; arguments as there."""
-    length = len(cells) - loop_start
-    judged, context = _spans(length, bar_rows)
-    twice, twice_slots = (np.concatenate([array[loop_start:], array[loop_start:]]) for array in (cells, slots))
-    return float(_window_bits(model, twice, twice_slots, [(length - context, length)], judged, length, bar_rows, controls, pulse, noise)[0])
-
-
-def _spans(length: int, bar_rows: int) -> tuple[int, int]:
-    """Return how many rows are judged after a loop's seam, and how many are read before it."""
-    judged = min(JUDGED_ROWS, length)
-    return judged, min(CONTEXT_ROWS, max(bar_rows, length - judged))
 
 
 def line_bits(

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nesasset.chords import chord_tones
+from nesasset.chords import CONSONANT, chord_tones
 from nesasset.compose.given import Given
 from nesasset.compose.key import PROFILES
 from nesasset.compose.likeness import classify
@@ -75,7 +75,6 @@ RANGES: Final = (*((pitch_to_id(PITCH_RANGES[voice][0]), pitch_to_id(HIGHEST_PIT
 ASKED_MODE: Final = 0.6  # what a note gains in log probability for a standard deviation in the key profile of a mode that was asked for
 ASKED_CHORD: Final = (0.7, 0.7, 1.4)  # what notes outside a chord that was asked for lose in log probability: P1, P2, TR
 GIVEN_CHORD: Final = (0.35, 0.35, 0.7)  # the same beside given notes, over the chords that were found for these
-CONSONANT: Final = (0, 3, 4, 5, 7, 8, 9)  # semitones above the bass, modulo 12
 CLASH: Final = 2.0  # what a bass note loses in log probability that would be dissonant under all given notes of the next beat
 CLASH_ROWS: Final = 4
 SERVO: Final = 1.5  # what an onset gains in log probability where there are too few by a factor of e
