@@ -337,7 +337,7 @@ def onnx_bits(
             if not keep.all():
                 alive = alive[keep]
                 song = SongVectors({name: array[keep] for name, array in song.arrays.items()})
-                cache.arrays = [array[keep] for array in cache.arrays]
+                cache.take(np.flatnonzero(keep))
     return cell_bits, slot_bits
 
 

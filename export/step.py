@@ -61,6 +61,7 @@ INPUTS = (
     "pitch_push",  # (B, T, 3 * 88): Gumbel noise times the temperature, which is the same as a division of the logits
     "slot_push",  # (B, T, 3 * 16): the same for the instruments
     "floors",  # (2,): how far below the best a pitch, an instrument may lie in log probability: temperature * log(min-p)
+    "guidance",  # (B, B): by how much of each piece's log probabilities a piece's row is drawn; the identity is each by its own
     "length",  # (1,) int64: rows of the cache that count, 0 to S
     # then past_0 (keys of layer 0), past_1 (its values), past_2 …
 )
@@ -212,6 +213,7 @@ class RowGraph(nn.Module):
         pitch_push: Tensor,
         slot_push: Tensor,
         floors: Tensor,
+        guidance: Tensor,
         length: Tensor,
         *past: Tensor,
     ) -> tuple[Tensor, ...]:
@@ -238,11 +240,11 @@ class RowGraph(nn.Module):
             hidden = F.gelu(head.hidden[voice](head.norm[voice](state + context[voice])))
             if voice == 3:
                 log_p = (self.speak[voice](hidden) + bias[voice][..., : VOICE_CELLS[voice]]).log_softmax(-1)
-                cell = (log_p + events[voice]).argmax(-1, keepdim=True)
+                cell = (guided(log_p, guidance) + events[voice]).argmax(-1, keepdim=True)
             else:
                 references = torch.cat([known[len(heard)], *heard], dim=2)
                 log_p = (self.related_logits(voice, hidden, references) + bias[voice]).log_softmax(-1)
-                cell = sample_cell(log_p, events[voice], biases[voice], pushes[voice], pitch_floor)
+                cell = sample_cell(guided(log_p, guidance), events[voice], biases[voice], pushes[voice], pitch_floor)
             cells[voice] = cell
             cell_bits[voice] = log_p.gather(2, cell)
             spoken = torch.where(cell == HOLD_ID, held[voice], cell)  # rows of cell_words
@@ -252,8 +254,7 @@ class RowGraph(nn.Module):
                 column = SLOT_COLUMN[voice]
                 query = head.query[column](hidden) + F.embedding(cell, self.get_buffer(f"cell_queries_{column}")).squeeze(2)
                 log_p = (query @ keys[column] + rank[column]).log_softmax(-1)
-                keep = log_p >= log_p.amax(-1, keepdim=True) + slot_floor
-                slot = (torch.where(keep, log_p, BLOCKED) + slot_pushes[column]).argmax(-1, keepdim=True)
+                slot = sample_slot(guided(log_p, guidance), slot_pushes[column], slot_floor)
                 onset = cell >= ONSET_ID
                 slot_bits[column] = log_p.gather(2, slot)
                 chosen[column] = torch.where(onset, slot, -1)
@@ -374,6 +375,11 @@ def _tables(net: RowModel) -> dict[str, Tensor]:
     return tables
 
 
+def guided(log_p: Tensor, guidance: Tensor) -> Tensor:
+    """Return for each piece the sum of all pieces' log probabilities (B, T, n), times its row of guidance (B, B)."""
+    return (guidance @ log_p.transpose(0, 1)).transpose(0, 1)
+
+
 def sample_cell(log_p: Tensor, event_push: Tensor, pitch_bias: Tensor, pitch_push: Tensor, floor: Tensor) -> Tensor:
     """Draw hold, rest or onset as the model says, then the pitch among the onsets, cooler and filtered; (B, T, 1).
 
@@ -385,6 +391,12 @@ def sample_cell(log_p: Tensor, event_push: Tensor, pitch_bias: Tensor, pitch_pus
     keep = onsets >= onsets.amax(-1, keepdim=True) + floor
     pitch = (torch.where(keep, onsets, BLOCKED) + pitch_push).argmax(-1, keepdim=True)
     return torch.where(event == ONSET_ID, pitch + ONSET_ID, event)
+
+
+def sample_slot(log_p: Tensor, push: Tensor, floor: Tensor) -> Tensor:
+    """Draw an instrument, cooler and filtered; (B, T, 1)."""
+    keep = log_p >= log_p.amax(-1, keepdim=True) + floor
+    return (torch.where(keep, log_p, BLOCKED) + push).argmax(-1, keepdim=True)
 
 
 def song_inputs(net: RowModel) -> tuple[str, ...]:
@@ -431,6 +443,7 @@ def row_example(net: RowModel, batch: int = 2, rows: int = 3, past: int = 5) -> 
         "pitch_push": torch.zeros(batch, rows, 3 * 88),
         "slot_push": torch.zeros(batch, rows, 3 * PALETTE_SLOTS),
         "floors": torch.tensor([-3.0, -3.0]),
+        "guidance": torch.eye(batch),
         "length": torch.tensor([past]),
         **{f"past_{layer}": torch.zeros(shape) for layer in range(2 * config.layers)},
     }

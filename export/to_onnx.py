@@ -54,7 +54,7 @@ def export_fp32(net: RowModel, rows: Path, song: Path, latent: Path | None = Non
     batch, count, past = torch.export.Dim("batch"), torch.export.Dim("rows"), torch.export.Dim("past")
     inputs, outputs = names(net.config.layers)
     axes: dict[str, Any] = {name: {0: batch, 1: count} for name in INPUTS}
-    axes.update({name: {0: batch} for name in SONG_OUTPUTS}, floors=None, length=None)
+    axes.update({name: {0: batch} for name in SONG_OUTPUTS}, floors=None, guidance={0: batch, 1: batch}, length=None)
     pasts = tuple({0: batch, 2: past} for _ in range(2 * net.config.layers))
     _export(RowGraph(net), row_example(net), inputs, outputs, (*(axes[name] for name in INPUTS), pasts), rows)
     inputs = song_inputs(net)

@@ -51,11 +51,29 @@ class Song:
     """What the song graph says of a batch of pieces: the row graph's inputs that stay the same for all rows."""
 
     arrays: Mapping[str, NDArray[np.float32]]
-    """By input name; the first axis is the piece."""
+    """By input name; the first axis is the piece, those of the second side behind those of the first."""
+    sides: int = 1
+    """2 for pieces that are guided: the second side is of the same pieces, told less."""
+    guidance: float = 1.0
+    """How far cells are drawn as the first side has it: 0 as the second, 1 as the first, more beyond it (Ho and Salimans,
+    Classifier-Free Diffusion Guidance, 2022)."""
+
+    def guided(self, plain: Song, guidance: float) -> Song:
+        """Return these pieces led away from what they are without what they are told."""
+        both = {name: np.concatenate([array, plain.arrays[name]]) for name, array in self.arrays.items()}
+        return Song(both, 2, guidance)
 
     def repeat(self, count: int) -> Song:
         """Return the first piece's, `count` times."""
-        return Song({name: np.repeat(array[:1], count, axis=0) for name, array in self.arrays.items()})
+        arrays = {name: np.repeat(array[:: len(array) // self.sides], count, axis=0) for name, array in self.arrays.items()}
+        return Song(arrays, self.sides, self.guidance)
+
+    def shares(self, pieces: int) -> NDArray[np.float32]:
+        """Return by how much of each row's log probabilities each row's cells are drawn, (rows, rows)."""
+        own = np.eye(pieces, dtype=np.float32)
+        if self.sides == 1:
+            return own
+        return np.kron(np.array([[self.guidance, 1 - self.guidance]] * 2, dtype=np.float32), own)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,6 +111,12 @@ class Cache:
             array[:, :, self.length : end] = rows[0]
         self.length = end
 
+    def take(self, order: NDArray[np.integer], sides: int = 1) -> None:
+        """Go on with these pieces, in this order; of a guided song each stands there once a side."""
+        pieces = len(self.arrays[0]) // sides
+        index = np.concatenate([order + side * pieces for side in range(sides)])
+        self.arrays = [array[index] for array in self.arrays]
+
     def trim(self, first: int, last: int) -> None:
         """Forget the rows between the first and the last few."""
         start = self.length - last
@@ -122,6 +146,8 @@ class Model:
         self._song_names = [output.name for output in self._song.get_outputs()]
         self._outputs = [output.name for output in self._rows.get_outputs()]
         self._n_past = len(self._outputs) - 4
+        self.guides = any(found.name == "guidance" for found in self._rows.get_inputs())
+        """Whether the model's rows can be guided; published files of before could not."""
         self._zeros: dict[tuple[int, int], dict[str, NDArray[Any]]] = {}
 
     @cached_property
@@ -179,9 +205,9 @@ class Model:
         mean, spread = self._encoder.run(["mean", "spread"], feeds)
         return mean[0], spread[0]
 
-    def cache(self, batch: int) -> Cache:
-        """Return an empty cache for so many pieces."""
-        return Cache(self._n_past, batch, int(self.sidecar["heads"]), int(self.sidecar["head_width"]))
+    def cache(self, batch: int, sides: int = 1) -> Cache:
+        """Return an empty cache for so many pieces, of a song of so many sides."""
+        return Cache(self._n_past, batch * sides, int(self.sidecar["heads"]), int(self.sidecar["head_width"]))
 
     def run(
         self,
@@ -195,7 +221,7 @@ class Model:
         """Read or compose T rows and put them into the cache.
 
         Args:
-            song: For the same B pieces.
+            song: For the same B pieces; where it has two sides, both are read and the first is returned.
             cache: Of the rows before; changed.
             ids: (B, T, n_features).
             slots: (B, T, n_slot_features).
@@ -217,12 +243,16 @@ class Model:
             positions=np.ascontiguousarray(positions, dtype=np.int64),
             length=np.array([cache.length]),
         )
+        if song.sides == 2:
+            feeds.update({name: np.concatenate([array, array]) for name, array in feeds.items() if array.ndim > 1})
+        if self.guides:
+            feeds["guidance"] = song.shares(shape[0])
         feeds.update(song.arrays)
         for index, array in enumerate(cache.arrays):
             feeds[f"past_{index}"] = array
         cells, chosen, cell_bits, slot_bits, *present = self._rows.run(self._outputs, feeds)
         cache.add(present)
-        return Rows(cells, chosen, cell_bits, slot_bits)
+        return Rows(*(array[: shape[0]] for array in (cells, chosen, cell_bits, slot_bits)))
 
     def _defaults(self, shape: tuple[int, int]) -> dict[str, NDArray[Any]]:
         if shape not in self._zeros:

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from nesasset.errors import ModelMismatchError
-from nesasset.features import FEATURES, NO_SLOT, SLOT_FEATURES
-from nesasset.model import Model, load_model, models_dir
-from nesasset.vocabulary import CONTROLS
+from nesasset.features import COLUMN, FEATURES, NO_SLOT, SLOT_FEATURES
+from nesasset.model import Model, Song, load_model, models_dir
+from nesasset.vocabulary import CONTROLS, NEW
 
 STANDIN = Path(__file__).parent / "standin"
 
@@ -125,6 +125,71 @@ def test_reading_at_once_is_reading_row_by_row() -> None:
         bits.append(out.cell_bits)
     assert cache.length == rows
     assert np.abs(np.concatenate(bits, axis=1) - at_once.cell_bits).max() < 0.05  # int8 rounds activations by the call
+
+
+def a_song(model: Model, controls: int) -> Song:
+    palette = np.full((1, 16, 4), -1)
+    palette[0, 0] = (1, 0, 2, 9)
+    return model.song(np.full((1, len(CONTROLS)), controls), palette, palette)
+
+
+def log_p_of_bass(model: Model, song: Song, row: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the log probabilities of the bass's cells in a row, (pieces, 90), by forcing one after the other.
+
+    The pieces share a call each time, as they do where they are guided: int8 rounds by the call.
+    """
+    pieces = len(song.arrays["song"])
+    alike = {name: np.repeat(row[name], pieces, axis=0) for name in ("ids", "slots", "positions")}
+    found = []
+    for cell in range(90):
+        force = np.full((pieces, 1, 4), -1)
+        force[:, 0, 2] = cell
+        found.append(-np.log(2) * model.run(song, model.cache(pieces), **alike, force_cells=force).cell_bits[:, 0, 2])
+    return np.stack(found, axis=1)
+
+
+def likeliest(log_p: np.ndarray) -> int:
+    """Return the cell that is drawn without noise: hold, rest or the likeliest of the onsets, which count together."""
+    event = int(np.argmax([log_p[0], log_p[1], np.logaddexp.reduce(log_p[2:])]))
+    return event if event < 2 else 2 + int(log_p[2:].argmax())
+
+
+@pytest.mark.parametrize("guidance", [0.0, 1.0, 40.0])
+def test_guided_row_is_the_likeliest_of_two_mixed(guidance: float) -> None:
+    """Two rows in one call choose what a mixture of their log probabilities has highest, computed here cell by cell.
+
+    The stand-in hardly hears what it is told, so that only a strong guidance makes it choose otherwise.
+    """
+    model = load_model(STANDIN / "standin.json")
+    told, plain = a_song(model, 1), a_song(model, 0)
+    elsewhere = 0
+    for seed in range(8):
+        row = feeds(model, 1, seed)
+        row["ids"][..., COLUMN["class_P1"] : COLUMN["class_P1"] + 4] = NEW
+        song = told.guided(plain, guidance)
+        as_told, as_plain = log_p_of_bass(model, Song(song.arrays), row)
+        best = likeliest(guidance * as_told + (1 - guidance) * as_plain)
+        del row["force_cells"]
+        out = model.run(song, model.cache(1, song.sides), **row)
+        assert out.cells.shape == (1, 1, 4)
+        assert out.cells[0, 0, 2] == best
+        elsewhere += best != likeliest(as_told)
+    assert (elsewhere > 3) == (guidance > 1)
+
+
+def test_guided_cache_keeps_both_sides() -> None:
+    """Pieces of a guided song are taken and repeated with both of their sides."""
+    model = load_model(STANDIN / "standin.json")
+    song = a_song(model, 1).guided(a_song(model, 0), 2.0).repeat(3)
+    assert len(song.arrays["song"]) == 6
+    assert (song.arrays["song"][0] == song.arrays["song"][2]).all()
+    assert (song.arrays["song"][0] != song.arrays["song"][3]).any()
+    cache = model.cache(3, song.sides)
+    several = {name: np.concatenate([feeds(model, 5, seed)[name] for seed in range(3)]) for name in feeds(model, 5)}
+    model.run(song, cache, **several)
+    before = cache.arrays[1].copy()
+    cache.take(np.array([2, 2, 0]), song.sides)
+    assert (cache.arrays[1] == before[[2, 2, 0, 5, 5, 3]]).all()
 
 
 def test_trimmed_cache_keeps_both_ends() -> None:

@@ -68,7 +68,7 @@ class Controls:
     motif: str | None = None
     """A tune that the piece is to have, as in 'C5/4 D5/4 Eb5/2 -/2 G5/8', written in C; see compose/motif.py."""
     guidance: float | None = None
-    """How strongly the theme is felt, 0 not at all, 1 as in the training songs, up to 4."""
+    """How strongly theme and controls are felt, 0 not at all, 1 as in the training songs, up to 4; other than 1 takes two fifths more time."""
     candidates: int | None = None
     """How many pieces are composed, of which the best is kept, 1 to 64."""
     temperature: float | None = None

@@ -18,6 +18,17 @@ PROFILES: Final = {
 _KEYS: Final = np.array([np.roll((np.array(p) - np.mean(p)) / np.std(p), tonic) for p in PROFILES.values() for tonic in range(12)])
 
 
+def key_profile(tonic: int, mode: str) -> NDArray[np.float64]:
+    """Return how much a key dwells on each pitch class, standardised, shape (12,)."""
+    return np.asarray(_KEYS[12 * tuple(PROFILES).index(mode) + tonic])
+
+
+def mode_profile(tonic: int, mode: str) -> NDArray[np.float64]:
+    """Return what tells a key from the two of the other mode that it is taken for, shape (12,): its parallel and its relative."""
+    other, relative = ("minor", tonic + 9) if mode == "major" else ("major", tonic + 3)
+    return key_profile(tonic, mode) - (key_profile(tonic, other) + key_profile(relative % 12, other)) / 2
+
+
 def sounding_cells(cells: NDArray[np.integer]) -> NDArray[np.integer]:
     """Replace each hold by what it holds: the id of the last onset, or REST_ID where nothing sounds. Shape (n, v)."""
     event = last_event(cells)

@@ -32,6 +32,7 @@ CHORD_DRAWS: Final = 6  # of a progression, until its notes are in its key
 LABEL_FIT: Final = 4.0  # what a plan of a song of the theme gains over others; the units are those of SHARPNESS
 TYPICAL_FIT: Final = 0.8  # what a plan gains for each factor of e by which its song's character speaks for the theme
 DENSITY_FIT: Final = 0.2  # what a plan loses for each class of density that its song is away from the theme's
+MODE_FIT: Final = 1.0  # how much less likely a form whose song is in the other mode than the theme
 UNTAUGHT_DENSITY_FIT: Final = 0.8  # the same where the model knows no songs of the theme: then density is what tells themes apart
 ASKED_DENSITY_FIT: Final = 3.6  # the same from a density that was asked for
 ACTIVE_FIT: Final = 0.3  # what a plan loses for each melodic voice that rests in two of five bars
@@ -210,7 +211,7 @@ def _fit(library: dict[str, NDArray[Any]], request: Request, sizes: NDArray[np.i
         fit -= 0.5 * request.steering * np.abs(controls[:, _COLUMN["noise_density"]] - request.noise_density)
     if request.mode:
         mode = controls[:, _COLUMN["mode"]]
-        fit -= 1.0 * ((mode != 0) & (mode != request.mode))
+        fit -= MODE_FIT * ((mode != 0) & (mode != request.mode))
     register = controls[:, _COLUMN["register"]]
     fit -= 0.3 * np.where(register == 0, 2, np.abs(register - request.register))
     active = ACTIVE_FIT if request.onsets is None else ASKED_ACTIVE_FIT

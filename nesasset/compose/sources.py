@@ -382,7 +382,7 @@ def _work(
         plan = form_around(plan, np.maximum(cells, HOLD_ID), whole_bars(cells, bar_rows), plan_model(model), rng)
     plan, front_cells, front_slots = _fronted(plan, cells, slots, context)
     cells, slots = np.concatenate([front_cells, cells]), np.concatenate([front_slots, slots])
-    plan = _harmonised(plan, cells, request, harmony, rng)
+    plan, request = _harmonised(plan, cells, request, harmony, rng)
     start = len(front_cells) + lead
     score = _base(request, plan, kept, own, n_rows - lead)
     free = cells[start:] < 0
@@ -422,19 +422,18 @@ def _fronted(
     return joined, given, context.slots
 
 
-def _harmonised(plan: Plan, cells: NDArray[np.int64], request: Request, harmony: HarmonyModel, rng: np.random.Generator) -> Plan:
-    """Return a plan with key and chords: those asked for, or those that go with what is given, or drawn ones."""
+def _harmonised(
+    plan: Plan, cells: NDArray[np.int64], request: Request, harmony: HarmonyModel, rng: np.random.Generator
+) -> tuple[Plan, Request]:
+    """Return a plan with key and chords: those asked for, or those that go with what is given, or drawn ones; and a request for its mode."""
     known = np.where(cells >= 0, cells, HOLD_ID)
     if request.wishes.chords or not (known[:, :3] >= ONSET_ID).any():
-        return with_chords(plan, harmony, request, rng)
-    tonic, mode, _ = find_key(pitch_class_weights(known))
-    if request.wishes.mode and request.wishes.mode != mode:
-        mode = request.wishes.mode
+        return with_chords(plan, harmony, request, rng), request
+    tonic, found, _ = find_key(pitch_class_weights(known))
+    mode = request.wishes.mode or found
     plan = replace(plan, tonic=tonic)
-    controls = plan.controls.copy()
-    controls[list(CONTROLS).index("mode")] = mode_class(mode)
-    plan = replace(plan, controls=controls)
-    return replace(plan, chords=chords_around(plan, known, mode == "minor", harmony, rng))
+    chords = chords_around(plan, known, mode == "minor", harmony, rng)
+    return replace(plan, chords=chords), replace(request, mode=mode_class(mode))  # the given notes' mode, whatever the theme's is
 
 
 def _base(request: Request, plan: Plan, kept: Material | None, own: Material | None, n_rows: int) -> Score:

@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 
 from nesasset.chords import CONSONANT, chord_tones
 from nesasset.compose.given import Given
-from nesasset.compose.key import PROFILES
+from nesasset.compose.key import PROFILES, key_profile, mode_profile
 from nesasset.compose.likeness import classify
 from nesasset.compose.plan import Plan
 from nesasset.compose.request import Request, class_onsets
 from nesasset.compose.scales import SCALES, pitch_classes
 from nesasset.compose.swarm import Swarm
+from nesasset.errors import ModelMismatchError
 from nesasset.features import (
     CHORD,
     COLUMN,
@@ -73,6 +74,7 @@ from nesasset.vocabulary import (
 FORBIDDEN: Final = np.float32(-1e9)
 RANGES: Final = (*((pitch_to_id(PITCH_RANGES[voice][0]), pitch_to_id(HIGHEST_PITCH)) for voice in VOICES[:3]), (ONSET_ID, ONSET_ID))
 ASKED_MODE: Final = 0.6  # what a note gains in log probability for a standard deviation in the key profile of a mode that was asked for
+THEME_MODE: Final = 0.3  # the same of what tells the theme's mode from the other, where nobody asked for one
 ASKED_CHORD: Final = (0.7, 0.7, 1.4)  # what notes outside a chord that was asked for lose in log probability: P1, P2, TR
 GIVEN_CHORD: Final = (0.35, 0.35, 0.7)  # the same beside given notes, over the chords that were found for these
 CLASH: Final = 2.0  # what a bass note loses in log probability that would be dissonant under all given notes of the next beat
@@ -106,7 +108,7 @@ def control_classes(plan: Plan, request: Request) -> NDArray[np.int64]:
         "label": request.label,
         "row_frames": row_frames_class(min(max(request.row_frames, 3.0), 9.5)),
         "bar_rows": bar_rows_class(plan.bar_rows),
-        "mode": (request.mode or own["mode"]) if own["mode"] or wishes.mode else 0,  # where a song has no clear key, a theme alone makes none
+        "mode": request.mode or own["mode"],
         "density": own["density"] or request.density if request.onsets is None else request.density,
         "noise_density": request.noise_density or own["noise_density"],
         "register": request.register if wishes.register else own["register"],
@@ -120,17 +122,19 @@ def control_classes(plan: Plan, request: Request) -> NDArray[np.int64]:
 
 
 def song_vectors(model: Model, plan: Plan, request: Request) -> Song:
-    """Return what the model makes of controls and palettes; the label's share is scaled by the guidance asked for."""
-    controls = control_classes(plan, request)
+    """Return what the model makes of controls and palettes; with guidance beside what it makes of the palettes alone.
+
+    Raises:
+        ModelMismatchError: The piece is to be guided, and the model's files are of before there was guidance.
+    """
+    controls = control_classes(plan, request)[None]
     point = None if plan.point is None else plan.point[None]
-    song = model.song(controls[None], plan.pulse[None], plan.noise[None], point)
-    if request.guidance == 1 or not request.label:
+    song = model.song(controls, plan.pulse[None], plan.noise[None], point)
+    if request.guidance == 1:
         return song
-    unlabelled = controls.copy()
-    unlabelled[list(CONTROLS).index("label")] = 0
-    plain = model.song(unlabelled[None], plan.pulse[None], plan.noise[None], point).arrays["song"]
-    guided = plain + np.float32(request.guidance) * (song.arrays["song"] - plain)
-    return Song({**song.arrays, "song": guided})
+    if not model.guides:
+        raise ModelMismatchError(f"the model {model.name} cannot be guided; leave guidance out, or export it again with export.to_onnx")
+    return song.guided(model.song(np.zeros_like(controls), plan.pulse[None], plan.noise[None]), request.guidance)
 
 
 def write(
@@ -219,7 +223,7 @@ class _Desk:
         self.seen = np.zeros((count, n_rows, len(SLOT_FEATURES)), dtype=np.int64)
         forget_recall(self.ids, self.seen)  # shown what it did before, a piece repeats itself ever more; see export/LOG.md
         self.history = self.before = History(count)
-        self.cache: Cache = model.cache(count)
+        self.cache: Cache = model.cache(count, self.song.sides)
         self.n_future = 0
         self.outlook = -1  # first row of the bar in sight
         self.unread = False  # whether there are rows before this one that the model has not read
@@ -244,10 +248,11 @@ class _Desk:
             bias -= outside[:, :, None] * np.array(ASKED_CHORD, dtype=np.float32)[:, None]
         elif beside.any():
             bias -= (beside[:, None, None] & outside)[:, :, None] * np.array(GIVEN_CHORD, dtype=np.float32)[:, None]
-        mode = wishes.mode or (tuple(PROFILES)[int(self.plan.controls[list(CONTROLS).index("mode")]) - 1] if wishes.motif else None)
-        if mode and not wishes.chords:  # what stands around a motif is to be in its key
-            profile = np.roll(PROFILES[mode], tonic)
-            bias += ASKED_MODE * ((profile - profile.mean()) / profile.std())[pitch_class]
+        asked = wishes.mode or wishes.motif  # what stands around a motif is to be in its key
+        if (asked or self.request.mode) and not wishes.chords:
+            mode = int(control_classes(self.plan, self.request)[list(CONTROLS).index("mode")])
+            name = tuple(PROFILES)[mode - 1]
+            bias += (ASKED_MODE * key_profile(tonic, name) if asked else THEME_MODE * mode_profile(tonic, name))[pitch_class]
         if wishes.scale:
             bias[..., ~pitch_classes(SCALES[wishes.scale], tonic)[pitch_class]] = FORBIDDEN
         for voice, (low, high) in enumerate(self.ranges[:2]):
@@ -401,7 +406,7 @@ class _Desk:
             return None
         self.cells, self.slots, self.ids, self.seen = (array[order] for array in (self.cells, self.slots, self.ids, self.seen))
         self.history, self.before, self.lean = self.history.take(order), self.before.take(order), self.lean[order]
-        self.cache.arrays = [array[order] for array in self.cache.arrays]
+        self.cache.take(order, self.song.sides)
         return order
 
     def servo(self, row: int) -> NDArray[np.float32]:
@@ -530,14 +535,14 @@ class _Desk:
         self.outlook, self.unread = outlook, False
         self.n_future = 0 if outlook < 0 else self.bar_rows
         count = 1 if (self.cells[:, :first] == self.cells[:1, :first]).all() else self.count  # what all have in common is read once
-        self.cache = self.model.cache(count)
+        self.cache = self.model.cache(count, self.song.sides)
         if outlook >= 0:
             self._foresee(outlook, self.n_rows if outlook <= first else outlook, count)
         start = max(0, first - (self.model.context - KEPT_FREE))
         if first > start:
             self._read(start, first, count)
         if count < self.count:
-            self.cache.arrays = [np.repeat(array, self.count, axis=0) for array in self.cache.arrays]
+            self.cache.take(np.zeros(self.count, dtype=np.int64), self.song.sides)
 
     def _foresee(self, start: int, end: int, count: int) -> None:
         """Show the model the bar at `start` as what follows the row before `end`, of the first `count` drafts."""
