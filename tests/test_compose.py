@@ -14,7 +14,7 @@ from nesasset.compose import _harmony, compose, compose_bars
 from nesasset.compose.assemble import shift_for
 from nesasset.compose.controls import Controls
 from nesasset.compose.judge import is_lifeless
-from nesasset.compose.key import find_key, pitch_class_weights
+from nesasset.compose.key import find_key, key_profile, mode_profile, pitch_class_weights
 from nesasset.compose.plan import draw_plan
 from nesasset.compose.request import generator, resolve
 from nesasset.driver import drive
@@ -88,6 +88,17 @@ def test_key_is_the_one_asked_for(key: str, model: Model) -> None:
                 weights[sounding % 12] += 1
     assert find_key(weights)[0] == Controls(key=key).tonic
     assert str(score.provenance["key"]).startswith(("C ", "F# ", "A# "))
+
+
+@pytest.mark.parametrize("mode", ["major", "minor"])
+@pytest.mark.parametrize("tonic", [0, 5, 11])
+def test_what_tells_a_mode_pulls_towards_it(tonic: int, mode: str) -> None:
+    """Weights between a key and the two it is taken for become the key's own as its mode's profile is added."""
+    other, relative = ("minor", (tonic + 9) % 12) if mode == "major" else ("major", (tonic + 3) % 12)
+    for rival in (tonic, relative):
+        between = 10 + key_profile(tonic, mode) + 1.1 * key_profile(rival, other)
+        assert find_key(between)[:2] == (rival, other)
+        assert find_key(between + 0.5 * mode_profile(tonic, mode))[:2] == (tonic, mode)
 
 
 def test_first_row_holds_nothing(model: Model) -> None:
@@ -371,15 +382,14 @@ def test_a_register_that_was_asked_for_is_met(register: str, low: int, high: int
     assert max(low - median, median - high) <= 6 or pitches.min() - 12 < 33 or pitches.max() + 12 > 108
 
 
-
 def test_rhythms_are_drawn_at_their_own_temperature(model: Model) -> None:
     """The chance in the choice between note, rest and going on is that of the model's defaults; models that do not say have 1."""
     writer = importlib.import_module("nesasset.compose.writer")
     noise = {}
-    for name, defaults in (("half", {**model.sidecar["sampling"], "event_temperature": 0.5}), ("none", model.sidecar["sampling"])):
+    silent = {name: value for name, value in model.sidecar["sampling"].items() if name != "event_temperature"}
+    for name, defaults in (("half", {**silent, "event_temperature": 0.5}), ("none", silent)):
         request = resolve(theme("castle"), 4, Controls(bars=2), defaults)
         plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
         noise[name] = writer._Desk(model, request, plan, [generator(("chance",))])._gumbel(plan.bar_rows)
-    assert "event_temperature" not in model.sidecar["sampling"]
     assert noise["half"][0] == pytest.approx(noise["none"][0] / 2)
     assert all((one == other).all() for one, other in zip(noise["half"][1:], noise["none"][1:], strict=True))

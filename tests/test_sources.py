@@ -52,7 +52,7 @@ def notes(score: Score, voice: str) -> int:
 @pytest.mark.parametrize("voices", ["P1", "TR", "P1 P2", "P1 P2 TR"])
 def test_kept_voices_are_kept(voices: str, model: Model, parent: Score) -> None:
     """Kept voices come back note for note and instrument for instrument, with length and tempo; the loop is certified."""
-    piece = compose("town", 3, Controls(candidates=1), model, Sources(keep=parent, keep_voices=voices))
+    piece = compose("town", 5, Controls(candidates=1), model, Sources(keep=parent, keep_voices=voices))
     for voice in voices.split():
         assert sound(piece, voice)[1:] == sound(parent, voice)[1:]
     assert (piece.n_rows, piece.groove, piece.loop) == (parent.n_rows, parent.groove, parent.loop)

@@ -11,6 +11,7 @@ from standin_model import standin
 
 from nesasset.compose import compose
 from nesasset.compose.controls import Controls
+from nesasset.compose.rewrite import badness
 from nesasset.compose.vary import Variation, parse_bars, vary
 from nesasset.errors import ControlError
 from nesasset.formats import score_json
@@ -152,14 +153,13 @@ def test_more_are_composed_until_they_join(model: Model, monkeypatch: pytest.Mon
     written: list[int] = []
     carry_out = vary_module.carry_out
     monkeypatch.setattr(vary_module, "carry_out", lambda *given: written.append(len(given[2])) or carry_out(*given))
-    worst = {}
+    found = {}
     for limit in (99.0, -99.0):
         written.clear()
         monkeypatch.setattr(vary_module, "JOINED", limit)
-        seams = vary(parent, 1, asked, model).provenance["seams"]
-        worst[limit] = max(seams["before"], seams["after"]) - seams["interior"]
+        found[limit] = badness(vary(parent, 1, asked, model).provenance)
         assert written == [2] * (1 if limit > 0 else vary_module.ROUNDS)
-    assert worst[-99.0] <= worst[99.0]
+    assert found[-99.0] <= found[99.0]
     written.clear()
     monkeypatch.setattr(vary_module, "JOINED", 0.0)
     vary(parent, 1, Variation(candidates=2), model)  # where all is new there is nothing to join

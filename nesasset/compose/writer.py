@@ -75,14 +75,18 @@ FORBIDDEN: Final = np.float32(-1e9)
 RANGES: Final = (*((pitch_to_id(PITCH_RANGES[voice][0]), pitch_to_id(HIGHEST_PITCH)) for voice in VOICES[:3]), (ONSET_ID, ONSET_ID))
 ASKED_MODE: Final = 0.6  # what a note gains in log probability for a standard deviation in the key profile of a mode that was asked for
 THEME_MODE: Final = 0.3  # the same of what tells the theme's mode from the other, where nobody asked for one
+TONIC_LOSS: Final = 0.2  # what the tonic loses always: as the model comes, it dwells there, and the theme's mode adds to it
+HIGH_LOSS: Final = np.array((0.0, 0.1, 0.0), dtype=np.float32)[:, None]  # what pitches of P1, P2 and TR lose for each octave above HIGH_FROM
+HIGH_FROM: Final = 69
 ASKED_CHORD: Final = (0.7, 0.7, 1.4)  # what notes outside a chord that was asked for lose in log probability: P1, P2, TR
 GIVEN_CHORD: Final = (0.35, 0.35, 0.7)  # the same beside given notes, over the chords that were found for these
 CLASH: Final = 2.0  # what a bass note loses in log probability that would be dissonant under all given notes of the next beat
 CLASH_ROWS: Final = 4
 SERVO: Final = 1.5  # what an onset gains in log probability where there are too few by a factor of e
-VOICE_PUSH: Final = np.array((-0.3, -0.1, 0.0), dtype=np.float32)  # what onsets of P1, P2 and TR gain always: as the model comes, pulse 1 has too many
+VOICE_PUSH: Final = np.array((-0.3, -0.1, 0.0, 0.2), dtype=np.float32)  # what onsets of P1, P2, TR and NO gain always: pulse 1 has too many as the model comes, drums too few
 SERVO_LIMIT: Final = 1.2
 SERVO_ROWS: Final = 32  # rows at the wanted density that are taken as heard before the first
+JOIN_HEAT: Final = 0.65  # of the temperatures, in a bar that goes on from one that is given as a whole
 REDOS: Final = 2  # of a bar that disobeys its plan
 LEAN: Final = 1.5  # what the referenced bar's cells gain or lose in log probability, each time, where a part was too unlike or like it
 KEPT_FREE: Final = 64  # rows of the context that a trimmed cache leaves empty, so that trimming is rare
@@ -230,7 +234,7 @@ class _Desk:
         self.lean = np.zeros((count, 4), dtype=np.float32)
         self.turn = self._turn()
         self.temperatures = np.array([request.note_temperature, request.slot_temperature], dtype=np.float32)
-        self.floors = self.temperatures * np.float32(np.log(request.min_p))
+        self.joins = ~self.whole & np.insert(self.whole[:-1], 0, False)  # bars that go on from one that is given as a whole
         self.ranges = np.array(RANGES)
         if request.wishes.melody_pitches:
             self.ranges[0] = [pitch_to_id(pitch) for pitch in request.wishes.melody_pitches]
@@ -248,11 +252,14 @@ class _Desk:
             bias -= outside[:, :, None] * np.array(ASKED_CHORD, dtype=np.float32)[:, None]
         elif beside.any():
             bias -= (beside[:, None, None] & outside)[:, :, None] * np.array(GIVEN_CHORD, dtype=np.float32)[:, None]
-        asked = wishes.mode or wishes.motif  # what stands around a motif is to be in its key
-        if (asked or self.request.mode) and not wishes.chords:
-            mode = int(control_classes(self.plan, self.request)[list(CONTROLS).index("mode")])
-            name = tuple(PROFILES)[mode - 1]
-            bias += (ASKED_MODE * key_profile(tonic, name) if asked else THEME_MODE * mode_profile(tonic, name))[pitch_class]
+        bias -= HIGH_LOSS * (np.arange(88) + LOWEST_PITCH - HIGH_FROM) / 12
+        mode = int(control_classes(self.plan, self.request)[list(CONTROLS).index("mode")])
+        if mode and (wishes.mode or wishes.motif) and not wishes.chords:  # what stands around a motif is to be in its key
+            bias += ASKED_MODE * key_profile(tonic, tuple(PROFILES)[mode - 1])[pitch_class]
+        elif not wishes.chords:
+            bias[..., pitch_class == tonic] -= TONIC_LOSS
+            if self.request.mode:
+                bias += THEME_MODE * mode_profile(tonic, tuple(PROFILES)[mode - 1])[pitch_class]
         if wishes.scale:
             bias[..., ~pitch_classes(SCALES[wishes.scale], tonic)[pitch_class]] = FORBIDDEN
         for voice, (low, high) in enumerate(self.ranges[:2]):
@@ -356,8 +363,11 @@ class _Desk:
         """
         self.before = self.history.copy()
         old_cells, old_slots = (array[:, first : first + self.bar_rows].copy() for array in (self.cells, self.slots))
-        event_noise, pitch_noise, slot_noise = self._gumbel(self.bar_rows)
-        event_noise[:, :, :3, ONSET_ID] += self.servo(first)[:, None, None] + VOICE_PUSH
+        cooled = np.float32(JOIN_HEAT if self.joins[first // self.bar_rows] else 1)
+        floors = cooled * self.temperatures * np.float32(np.log(self.request.min_p))
+        event_noise, pitch_noise, slot_noise = (noise * cooled for noise in self._gumbel(self.bar_rows))
+        event_noise[..., ONSET_ID] += VOICE_PUSH
+        event_noise[:, :, :3, ONSET_ID] += self.servo(first)[:, None, None]
         if self.clash is not None:
             pitch_noise[:, :, 2] += self.clash[first : first + self.bar_rows]
         for step in range(self.bar_rows):
@@ -383,7 +393,7 @@ class _Desk:
                 pitch_bias=self.pitch_bias[row // self.bar_rows, 2 * step // self.bar_rows],
                 pitch_push=pitch_noise[:, step, None],
                 slot_push=slot_noise[:, step, None],
-                floors=self.floors,
+                floors=floors,
             )
             self.cells[:, row], self.slots[:, row] = out.cells[:, 0], out.slots[:, 0]
             self.history.add(out.cells[:, 0], out.slots[:, 0])
