@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,8 @@ from export.control_report import spearman
 from export.dataset import Corpus, Crop, take, to_batch
 from export.measures import MEASURES, Piece, cells_to_piece, measure
 from export.model import RowModel
-from nesasset.certificate import certify
+from nesasset.audio import Audio
+from nesasset.build.stages import first_certified
 from nesasset.compose import compose
 from nesasset.compose.controls import Controls
 from nesasset.compose.morph import Way, likeness
@@ -37,6 +39,7 @@ from nesasset.compose.writer import Draft, write
 from nesasset.driver import drive
 from nesasset.model import Model, load_model
 from nesasset.render import render
+from nesasset.score import Score
 from nesasset.themes import theme
 from nesasset.vocabulary import CONTROLS, NEW, SILENT
 
@@ -177,13 +180,21 @@ def _cosines(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[
 def ways(model: Model, count: int) -> dict[str, float]:
     """Compose morphs between composed pieces; return how evenly they go and how many steps loop by their certificates."""
     falls, rises, monotone, passed, total = [], [], 0, 0, 0
+
+    def play(score: Score) -> Audio:
+        return render(drive(score))
+
     for number in range(count):
         names = THEMES[number % len(THEMES)], THEMES[(number + 1) % len(THEMES)]
         ends = [compose(name, 100 + number, Controls(bars=BARS, candidates=1), model) for name in names]
         if ends[0].bar_rows != ends[1].bar_rows:
             continue
         way = Way.between(ends[0], ends[1], model)
-        steps = [way.step(place, STEPS, number) for place in range(STEPS)]
+        takes = [
+            first_certified(partial(way.step, place, STEPS, number), number, play, "a morph", "a step")
+            for place in range(1, STEPS - 1)
+        ]
+        steps = [ends[0], *(take.score for take in takes), ends[1]]
         moved = [round(place / (STEPS - 1) * way.semitones) for place in range(STEPS)]
         first = [likeness(step, ends[0], by) for step, by in zip(steps, moved, strict=True)]
         second = [likeness(step, ends[1], by - way.semitones) for step, by in zip(steps, moved, strict=True)]
@@ -191,9 +202,8 @@ def ways(model: Model, count: int) -> dict[str, float]:
         rises.append(spearman(list(range(STEPS)), second))
         nearer = np.array(second) - np.array(first)
         monotone += int((np.diff(nearer) >= -1e-9).all())
-        for step in steps:
-            passed += certify(step, render(drive(step))).passed
-            total += 1
+        passed += sum(take.attempt == 0 for take in takes)
+        total += len(takes)
     return {
         "ways": len(falls),
         "first": float(np.mean(falls)),
@@ -228,7 +238,7 @@ def to_markdown(price: dict[str, float], again: dict[str, Any], way: dict[str, f
         f"| {way['ways']} morphs of {STEPS} steps: likeness to the first piece falls, Spearman | {way['first']:.3f} |",
         f"| likeness to the second rises, Spearman | {way['second']:.3f} |",
         f"| morphs that come nearer to the second with every step | {100 * way['monotone']:.0f} % |",
-        f"| steps whose loop passes its certificate, of {way['steps']} | {100 * way['certified']:.1f} % |",
+        f"| of {way['steps']} steps, whose loops all pass their certificates, those that do at the first try | {100 * way['certified']:.1f} % |",
     ]
     return "\n".join(lines)
 

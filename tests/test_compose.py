@@ -15,7 +15,7 @@ from nesasset.compose.assemble import shift_for
 from nesasset.compose.controls import Controls
 from nesasset.compose.judge import is_lifeless
 from nesasset.compose.key import find_key, key_profile, mode_profile, pitch_class_weights
-from nesasset.compose.plan import draw_plan
+from nesasset.compose.plan import draw_form, draw_plan
 from nesasset.compose.request import generator, resolve
 from nesasset.driver import drive
 from nesasset.errors import ControlError, UnknownThemeError
@@ -59,9 +59,25 @@ def test_bars_are_exact(bars: int, model: Model) -> None:
 
 
 def test_longer_than_any_plan(model: Model) -> None:
-    """A length that no training song has gets its plan from the n-gram model, and outgrows the model's context."""
+    """A length that no training song has gets a plan of several songs, and outgrows the model's context."""
     score = compose("overworld", 2, Controls(bars=40, candidates=1), model)
     assert score.n_bars == 40
+
+
+@pytest.mark.parametrize("bars", [65, 150, 512])
+def test_a_long_form_goes_on_to_say_new_things(bars: int) -> None:
+    """Its last quarter has about as many new bars as the others, and none is all repeats."""
+    library = load_model().plans
+    fresh = []
+    for seed in range(8):
+        request = resolve(theme("overworld"), seed, Controls(bars=bars), load_model().sidecar["sampling"])
+        plan = draw_form(library, request, generator(("a form", seed)))
+        assert plan.n_bars == len(plan.classes) == len(plan.shifts) == bars
+        assert (plan.lags <= np.arange(bars)).all() and (plan.lags == 0).sum() > 1
+        new = ~(np.isin(plan.classes, (EXACT, SILENT)).all(axis=1) & (plan.lags > 0))
+        fresh.append([part.mean() for part in np.array_split(new, 4)])
+    quarters = np.mean(fresh, axis=0)
+    assert quarters.min() > 0.25 and quarters[3] > 0.6 * quarters[0]
 
 
 @pytest.mark.parametrize("tempo", [60.0, 97.5, 120.0, 150.0, 233.0])
@@ -99,6 +115,28 @@ def test_what_tells_a_mode_pulls_towards_it(tonic: int, mode: str) -> None:
         between = 10 + key_profile(tonic, mode) + 1.1 * key_profile(rival, other)
         assert find_key(between)[:2] == (rival, other)
         assert find_key(between + 0.5 * mode_profile(tonic, mode))[:2] == (tonic, mode)
+
+
+def test_a_piece_that_drifts_is_pulled_back(model: Model) -> None:
+    """The pull towards the theme's mode grows with how much what stands is taken for a key of the other mode, up to a limit."""
+    writer = importlib.import_module("nesasset.compose.writer")
+    request = resolve(theme("castle"), 4, Controls(bars=4), model.sidecar["sampling"])
+    plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
+    desk = writer._Desk(model, request, plan, [generator(("chance", number)) for number in range(2)])
+    assert desk.mode == "minor"
+    profile = mode_profile(plan.tonic, "minor")
+    scales = {"minor": (0, 2, 3, 5, 7, 8, 10, 0, 3, 7), "major": (0, 2, 4, 5, 7, 9, 11, 0, 4, 7)}
+    for piece, mode in enumerate(scales):
+        steps = (np.resize(scales[mode], 64) + plan.tonic) % 12
+        desk.cells[piece, :64, 0] = ONSET_ID + 60 - LOWEST_PITCH + steps
+    least = writer.THEME_MODE * profile[(np.arange(88) + LOWEST_PITCH) % 12]
+    at_first, later = desk.mode_bias(0), desk.mode_bias(48)
+    assert at_first.shape == later.shape == (2, 1, 1, 88)
+    assert np.allclose(at_first, least, atol=1e-5)
+    assert np.allclose(later[0, 0, 0], least, atol=1e-5)  # it is minor as it stands
+    strength = later[1, 0, 0] @ least / (least @ least)
+    assert strength > 2
+    assert strength <= 1 + writer.MODE_LIMIT / writer.THEME_MODE + 1e-5
 
 
 def test_first_row_holds_nothing(model: Model) -> None:

@@ -16,6 +16,7 @@ from nesasset.compose import compose
 from nesasset.compose.controls import Controls
 from nesasset.compose.morph import Way, likeness, morph
 from nesasset.compose.point import between, point_of
+from nesasset.compose.request import generator
 from nesasset.errors import ControlError, MaterialError
 from nesasset.formats import score_json
 from nesasset.model import Model
@@ -63,6 +64,21 @@ def test_the_same_seed_gives_the_same_way(ends: tuple[Score, Score], way: list[S
     again, other = (Way.between(*ends, model).step(2, 5, seed) for seed in (3, 4))
     assert score_json.dumps(again) == score_json.dumps(way[2])
     assert score_json.dumps(other) != score_json.dumps(way[2])
+
+
+def test_another_chance_keeps_what_stands(ends: tuple[Score, Score], model: Model) -> None:
+    """A step composed again keeps its place on the way: the parts of both pieces are the same, what is between them is another."""
+    line = Way.between(*ends, model)
+    own, again = line.step(4, 9, 3), line.step(4, 9, 3, chance=7)
+    assert own.voices != again.voices
+    assert (own.provenance["seed"], again.provenance["seed"], again.provenance["chance"]) == (3, 3, 7)
+    words = ("morph", *(parent["sha256"] for parent in own.provenance["parents"]), 3)
+    source = np.repeat(line.sources(0.5, generator(words).random((6, 4))), 16, axis=0)
+    assert 0.2 < (source >= 0).mean() < 0.9
+    for column, voice in enumerate(VOICES):
+        pairs = zip(own.voices[voice], again.voices[voice], source[:, column].tolist(), strict=True)
+        kept = [(type(one), getattr(one, "pitch", None)) == (type(other), getattr(other, "pitch", None)) for one, other, where in pairs if where >= 0]
+        assert all(kept)
 
 
 def test_what_has_left_never_returns_and_what_has_entered_stays(ends: tuple[Score, Score], model: Model) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ def command(first: str, second: str, folder: str, steps: int, seed: int, model: 
                 made.append(ends[place > 0])
             else:
                 what = f"step {place + 1} of the way"
-                made.append(stages.first_certified(lambda used, place=place: way.step(place, steps, used), seed, play, first, what).score)  # type: ignore[misc]
+                made.append(stages.first_certified(partial(way.step, place, steps, seed), seed, play, first, what).score)
             done(f"step {place + 1}")
     stem = "-".join(Path(path).name.removesuffix(".json") for path in (first, second))
     place_of = Path(folder)

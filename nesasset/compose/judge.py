@@ -60,6 +60,7 @@ def surprisal(
     pulse: NDArray[np.integer],
     noise: NDArray[np.integer],
     loop_start: int = 0,
+    *,
     places: int = INTERIOR_PLACES,
 ) -> tuple[float, float]:
     """Return bits a row over the rows after the seam, and after bar lines inside the loop.

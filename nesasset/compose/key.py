@@ -51,3 +51,12 @@ def find_key(weights: NDArray[np.float64]) -> tuple[int, str, float]:
     correlations = _KEYS @ ((weights - weights.mean()) / spread) / 12
     best = int(correlations.argmax())
     return best % 12, tuple(PROFILES)[best // 12], float(correlations[best])
+
+
+def fits(weights: NDArray[np.float64], tonic: int, mode: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how well pitch-class weights, (n, 12), correlate with a key, and with the best key of the other mode, (n,) each."""
+    spread = weights.std(axis=1, keepdims=True)
+    standard = (weights - weights.mean(axis=1, keepdims=True)) / np.where(spread == 0, 1, spread)
+    correlations = standard @ _KEYS.T / 12
+    first = 12 * tuple(PROFILES).index(mode)
+    return correlations[:, first + tonic], correlations[:, (np.arange(12) + 12 - first)].max(axis=1)

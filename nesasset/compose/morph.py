@@ -95,8 +95,15 @@ class Way:
         first, second = (to_material(_lengthened(m.score, bars * m.plan.bar_rows), model) for m in (first, second))
         return Way((one, other), (first, second), semitones, model)
 
-    def step(self, place: int, steps: int, seed: int) -> Score:
-        """Return one score of the way."""
+    def step(self, place: int, steps: int, seed: int, chance: int | None = None) -> Score:
+        """Return one score of the way.
+
+        Args:
+            place: 0 to steps - 1.
+            steps: How many there are.
+            seed: Of the way: which parts leave and enter when.
+            chance: Seed of what is composed in between; None for the way's own.
+        """
         import nesasset
 
         if place in (0, steps - 1):
@@ -106,7 +113,8 @@ class Way:
         words = ("morph", *(parent["sha256"] for parent in parents), seed)
         lots = generator(words).random((self.materials[0].plan.n_bars, 4))
         work = self._work(share, lots, seed)
-        chances = [generator((*words, place, steps, number)) for number in range(CANDIDATES)]
+        chance = seed if chance is None else chance
+        chances = [generator((*words, chance, place, steps, number)) for number in range(CANDIDATES)]
         found = [(score, figures_of(self.model, work, draft)) for score, draft in carry_out(self.model, work, chances)]
         score, figures = min(found, key=lambda item: badness(item[1]))
         told: dict[str, Any] = {
@@ -116,6 +124,7 @@ class Way:
             "operation": "morph",
             "parents": parents,
             "seed": seed,
+            **({} if chance == seed else {"chance": chance}),
             "share": round(share, 6),
             **figures,
         }

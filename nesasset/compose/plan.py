@@ -2,15 +2,14 @@
 
 A plan says per bar how many bars back its model lies and per voice what happens to that bar's part: exact, varied, same
 rhythm, moved, new or silent; and it has a chord for each half bar. Plans come from real songs (the model's plan library,
-which holds no notes), each with the palette and the measured controls of its song; a plan for a length that no song has is
-drawn from an n-gram model of them, a form that the caller wrote down is filled with parts of them. Chords are drawn from
-counts over all songs, or are the caller's.
+which holds no notes), each with the palette and the measured controls of its song; a long plan is several songs' beginnings one
+after the other, a form that the caller wrote down is filled with parts of them. Chords are drawn from counts over all songs, or are
+the caller's.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -40,6 +39,8 @@ ASKED_ACTIVE_FIT: Final = 1.0  # the same where a density was asked for, in whic
 TYPICAL: Final = ("mode", "density", "noise_density", "register", "active_P1", "active_P2", "active_TR", "active_NO")
 FEWEST_SONGS: Final = 16  # of a theme's label from which a model can have learnt it; NES-MDB's rarest has 32
 TYPICAL_PRIOR: Final = 20.0  # songs of no theme that are counted with a theme's own
+LONGEST_BARS: Final = 64  # of a plan that is one song's
+MOVEMENT_BARS: Final = (24, 32, 48)  # of the parts of a longer one
 DRAWS: Final = 200  # of plans that turn out unusable, before the best-suited one is taken as it is
 OTHER_METRE: Final = 1000.0  # what plans of bars of another length lose: they are not taken
 LIKENESS_FIT: Final = 6.0  # what a plan loses whose form has nothing in common with the one that it should be like
@@ -135,8 +136,9 @@ def draw_form(
     """
     sizes = np.diff(library["bars"])
     fit = _fit(library, request, sizes)
-    if bar_rows is not None:
-        fit[library["bar_rows"] != bar_rows] -= OTHER_METRE
+    metre = library["bar_rows"] == bar_rows
+    if metre.any():
+        fit[~metre] -= OTHER_METRE
     if like is not None:
         fit -= LIKENESS_FIT * _form_distance(library, like)
     if begins is not None:
@@ -144,7 +146,7 @@ def draw_form(
     plan = _formed(library, request, rng, fit) if request.sections else _found(library, request, rng, fit, sizes)
     if request.intro_bars:
         plan = _with_intro(plan, _found(library, replace(request, bars=request.intro_bars), rng, fit, sizes))
-    return _with_voices(plan, request)
+    return _with_voices(plan if bar_rows is None else replace(plan, bar_rows=bar_rows), request)
 
 
 def _form_distance(library: dict[str, NDArray[Any]], like: Plan) -> NDArray[np.float64]:
@@ -179,10 +181,10 @@ def _found(
     fit: NDArray[np.float64],
     sizes: NDArray[np.integer],
 ) -> Plan:
-    """Draw an entry of the library, or a plan from the n-gram model where none is long enough."""
+    """Draw an entry of the library, or several one after the other for a long piece, or where none is long enough."""
     long_enough = (sizes >= request.bars) & (fit > -OTHER_METRE / 2)
-    if not long_enough.any():
-        return _extended(library, request, rng, fit)
+    if request.bars > LONGEST_BARS or not long_enough.any():
+        return _movements(library, request, rng, fit, sizes)
     weights = np.where(long_enough, np.exp(SHARPNESS * (fit - fit[long_enough].max())), 0.0)
     for _ in range(DRAWS):
         plan = _cut(library, int(rng.choice(len(weights), p=weights / weights.sum())), request.bars)
@@ -261,22 +263,29 @@ def _is_usable(plan: Plan) -> bool:
     return fresh >= min(plan.n_bars, max(1, MIN_DISTINCT_BARS * plan.n_bars // 8))
 
 
-def _extended(
-    library: dict[str, NDArray[Any]], request: Request, rng: np.random.Generator, fit: NDArray[np.float64]
+def _movements(
+    library: dict[str, NDArray[Any]],
+    request: Request,
+    rng: np.random.Generator,
+    fit: NDArray[np.float64],
+    sizes: NDArray[np.integer],
 ) -> Plan:
-    """Draw a plan longer than any song's from the n-gram model; palette and controls still come from an entry."""
-    from nesasset.compose.plan_model import PlanModel
+    """Join the beginnings of several entries to a long plan; palette and controls are the first one's, a bar has its rows.
 
-    parts = [library[name] for name in ("lags", "classes", "shifts")]
-    model = PlanModel.fit([(parts[0][a:b], parts[1][a:b], parts[2][a:b]) for a, b in pairwise(library["bars"])])
-    weights = np.exp(SHARPNESS * (fit - fit.max()))
-    base = _cut(library, int(rng.choice(len(weights), p=weights / weights.sum())), 1)
-    for _ in range(DRAWS):
-        lags, classes, shifts = (part.astype(np.int64) for part in model.sample(rng, request.bars))
-        plan = replace(base, lags=lags, classes=classes, shifts=shifts)
-        if _is_usable(plan):
-            break
-    return plan
+    Songs of that length are few, and go round in the same bars for minutes.
+    """
+    parts: list[Plan] = []
+    left = request.bars
+    while left:
+        bars = left if left <= LONGEST_BARS else int(rng.choice(MOVEMENT_BARS))
+        bars = min(bars, int(sizes[fit > -OTHER_METRE / 2].max()))
+        parts.append(_found(library, replace(request, bars=bars), rng, fit, sizes))
+        fit = np.where(library["bar_rows"] == parts[0].bar_rows, fit, fit - OTHER_METRE)
+        left -= bars
+    lags, classes, shifts, chords = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("lags", "classes", "shifts", "chords")
+    )
+    return replace(parts[0], lags=lags, classes=classes, shifts=shifts, chords=chords)
 
 
 # A form that the caller wrote down.

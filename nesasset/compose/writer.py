@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from nesasset.chords import CONSONANT, chord_tones
 from nesasset.compose.given import Given
-from nesasset.compose.key import PROFILES, key_profile, mode_profile
+from nesasset.compose.key import PROFILES, fits, key_profile, mode_profile, pitch_class_weights
 from nesasset.compose.likeness import classify
 from nesasset.compose.plan import Plan
 from nesasset.compose.request import Request, class_onsets
@@ -74,7 +74,10 @@ from nesasset.vocabulary import (
 FORBIDDEN: Final = np.float32(-1e9)
 RANGES: Final = (*((pitch_to_id(PITCH_RANGES[voice][0]), pitch_to_id(HIGHEST_PITCH)) for voice in VOICES[:3]), (ONSET_ID, ONSET_ID))
 ASKED_MODE: Final = 0.6  # what a note gains in log probability for a standard deviation in the key profile of a mode that was asked for
-THEME_MODE: Final = 0.3  # the same of what tells the theme's mode from the other, where nobody asked for one
+THEME_MODE: Final = 0.05  # the same of what tells the mode of theme or caller from the other, in any bar
+MODE_SERVO: Final = 10.0  # how much more, for each unit by which what stands correlates too little with its key
+MODE_MARGIN: Final = 0.1  # by which it is to correlate more with its key than with any of the other mode
+MODE_LIMIT: Final = 1.0
 TONIC_LOSS: Final = 0.2  # what the tonic loses always: as the model comes, it dwells there, and the theme's mode adds to it
 HIGH_LOSS: Final = np.array((0.0, 0.1, 0.0), dtype=np.float32)[:, None]  # what pitches of P1, P2 and TR lose for each octave above HIGH_FROM
 HIGH_FROM: Final = 69
@@ -238,6 +241,8 @@ class _Desk:
         self.ranges = np.array(RANGES)
         if request.wishes.melody_pitches:
             self.ranges[0] = [pitch_to_id(pitch) for pitch in request.wishes.melody_pitches]
+        mode = int(control_classes(plan, request)[list(CONTROLS).index("mode")])
+        self.mode = tuple(PROFILES)[mode - 1] if mode and (request.mode or request.wishes.motif) else None
         self.pitch_bias = self._pitch_bias()
         self.clash = self._clash()
 
@@ -253,13 +258,10 @@ class _Desk:
         elif beside.any():
             bias -= (beside[:, None, None] & outside)[:, :, None] * np.array(GIVEN_CHORD, dtype=np.float32)[:, None]
         bias -= HIGH_LOSS * (np.arange(88) + LOWEST_PITCH - HIGH_FROM) / 12
-        mode = int(control_classes(self.plan, self.request)[list(CONTROLS).index("mode")])
-        if mode and (wishes.mode or wishes.motif) and not wishes.chords:  # what stands around a motif is to be in its key
-            bias += ASKED_MODE * key_profile(tonic, tuple(PROFILES)[mode - 1])[pitch_class]
+        if self.mode and (wishes.mode or wishes.motif) and not wishes.chords:  # what stands around a motif is to be in its key
+            bias += ASKED_MODE * key_profile(tonic, self.mode)[pitch_class]
         elif not wishes.chords:
             bias[..., pitch_class == tonic] -= TONIC_LOSS
-            if self.request.mode:
-                bias += THEME_MODE * mode_profile(tonic, tuple(PROFILES)[mode - 1])[pitch_class]
         if wishes.scale:
             bias[..., ~pitch_classes(SCALES[wishes.scale], tonic)[pitch_class]] = FORBIDDEN
         for voice, (low, high) in enumerate(self.ranges[:2]):
@@ -367,6 +369,10 @@ class _Desk:
         floors = cooled * self.temperatures * np.float32(np.log(self.request.min_p))
         event_noise, pitch_noise, slot_noise = (noise * cooled for noise in self._gumbel(self.bar_rows))
         event_noise[..., ONSET_ID] += VOICE_PUSH
+        pitch_bias = self.pitch_bias[first // self.bar_rows]
+        lean = self.mode_bias(first)
+        if lean is not None:
+            pitch_bias = pitch_bias + lean
         event_noise[:, :, :3, ONSET_ID] += self.servo(first)[:, None, None]
         if self.clash is not None:
             pitch_noise[:, :, 2] += self.clash[first : first + self.bar_rows]
@@ -390,7 +396,7 @@ class _Desk:
                 force_cells=cells[:, None],
                 force_slots=fixed_slots[:, None],
                 event_push=push[:, None],
-                pitch_bias=self.pitch_bias[row // self.bar_rows, 2 * step // self.bar_rows],
+                pitch_bias=pitch_bias[2 * step // self.bar_rows],
                 pitch_push=pitch_noise[:, step, None],
                 slot_push=slot_noise[:, step, None],
                 floors=floors,
@@ -433,6 +439,19 @@ class _Desk:
         push = SERVO * np.log(wanted / np.maximum(measured, 1e-3))
         start = np.log(wanted / told)  # from the middle of the class to what was asked for
         return np.asarray(start + self.request.steering * np.clip(push, -SERVO_LIMIT, SERVO_LIMIT), dtype=np.float32)
+
+    def mode_bias(self, first: int) -> NDArray[np.float32] | None:
+        """Return what pitches gain, (B, 1, 1, 88), so that the piece is in the mode that it should be in; None where it may be in any.
+
+        The more, the more what stands is taken for a key of the other mode.
+        """
+        if self.mode is None or self.request.wishes.chords:
+            return None
+        weights = np.stack([pitch_class_weights(cells[:first]) for cells in self.cells])
+        own, other = fits(weights, self.plan.tonic, self.mode)
+        short = np.clip(MODE_SERVO * (MODE_MARGIN + other - own), 0, MODE_LIMIT) if first else np.zeros(self.count)
+        profile = mode_profile(self.plan.tonic, self.mode)[(np.arange(88) + LOWEST_PITCH) % 12]
+        return np.asarray((THEME_MODE + short)[:, None] * profile, dtype=np.float32)[:, None, None]
 
     def _lean_on(self, row: int, event_push: NDArray[np.float32], pitch_push: NDArray[np.float32]) -> None:
         """Add to the pushes of a row, in place, what makes the referenced bar's cells likelier, or less likely."""
