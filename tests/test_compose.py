@@ -139,6 +139,27 @@ def test_a_piece_that_drifts_is_pulled_back(model: Model) -> None:
     assert strength <= 1 + writer.MODE_LIMIT / writer.THEME_MODE + 1e-5
 
 
+def test_an_early_bar_in_the_other_mode_is_written_again(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, with a stronger pull, of those drafts alone whose notes are taken for the other mode; later and copied bars are not."""
+    writer = importlib.import_module("nesasset.compose.writer")
+    request = resolve(theme("castle"), 4, Controls(bars=8), model.sidecar["sampling"])
+    plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
+    assert plan.lags[0] == 0 and NEW in plan.classes[0, :3]
+    written: list[tuple[int, list[bool], list[float]]] = []
+    write_again = writer._Desk.write_again
+
+    def spy(desk: object, first: int, good: np.ndarray, lean: np.ndarray) -> None:
+        written.append((first, good.all(axis=1).tolist(), desk.pull.tolist()))
+        write_again(desk, first, good, lean)
+
+    monkeypatch.setattr(writer._Desk, "write_again", spy)
+    monkeypatch.setattr(writer._Desk, "obedient", lambda desk, first: (np.ones((desk.count, 4), dtype=bool), np.zeros((desk.count, 4))))
+    monkeypatch.setattr(writer._Desk, "_mode_fits", lambda desk, rows: (np.array([0.5, 0.5]), np.array([0.4, 0.6])))
+    writer.write(model, request, plan, [generator(("chance", number)) for number in range(2)])
+    new = [bar for bar in range(writer.MODE_BARS) if NEW in plan.classes[bar, :3] and np.isin(plan.classes[bar, :3], (NEW, SILENT)).all()]
+    assert written == [(bar * plan.bar_rows, [True, False], [0, writer.MODE_PULL]) for bar in new]
+
+
 def test_first_row_holds_nothing(model: Model) -> None:
     """No voice begins a piece in a hold: the loop's start depends on nothing before it."""
     score = compose("dungeon", 9, Controls(bars=4), model)

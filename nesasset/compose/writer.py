@@ -78,6 +78,8 @@ THEME_MODE: Final = 0.05  # the same of what tells the mode of theme or caller f
 MODE_SERVO: Final = 10.0  # how much more, for each unit by which what stands correlates too little with its key
 MODE_MARGIN: Final = 0.1  # by which it is to correlate more with its key than with any of the other mode
 MODE_LIMIT: Final = 1.0
+MODE_PULL: Final = 0.7  # how much more in a new bar that is written again because what stands would be taken for the other mode
+MODE_BARS: Final = 4  # of the beginning, in which that is done: all that follows goes back to these
 TONIC_LOSS: Final = 0.2  # what the tonic loses always: as the model comes, it dwells there, and the theme's mode adds to it
 HIGH_LOSS: Final = np.array((0.0, 0.1, 0.0), dtype=np.float32)[:, None]  # what pitches of P1, P2 and TR lose for each octave above HIGH_FROM
 HIGH_FROM: Final = 69
@@ -190,7 +192,7 @@ def write_bars(
         if np.isin(plan.classes[first // plan.bar_rows], FIXED_CLASSES).all():
             desk.copy_bar(first)
         else:
-            desk.lean[:] = 0
+            desk.lean[:] = desk.pull[:] = 0
             desk.swarm.mark()
             desk.write_bar(first)
             for _ in range(REDOS):
@@ -198,6 +200,10 @@ def write_bars(
                 if good.all():
                     break
                 desk.write_again(first, good, lean)
+            astray = desk.astray(first)
+            if astray.any():
+                desk.pull += MODE_PULL * astray
+                desk.write_again(first, np.repeat(~astray[:, None], 4, axis=1), np.zeros((desk.count, 4), dtype=np.float32))
         desk.make_room()
         yield first // plan.bar_rows + 1, desk.drafts()
 
@@ -235,6 +241,7 @@ class _Desk:
         self.outlook = -1  # first row of the bar in sight
         self.unread = False  # whether there are rows before this one that the model has not read
         self.lean = np.zeros((count, 4), dtype=np.float32)
+        self.pull = np.zeros(count)  # towards the mode, beyond the servo's
         self.turn = self._turn()
         self.temperatures = np.array([request.note_temperature, request.slot_temperature], dtype=np.float32)
         self.joins = ~self.whole & np.insert(self.whole[:-1], 0, False)  # bars that go on from one that is given as a whole
@@ -422,6 +429,7 @@ class _Desk:
             return None
         self.cells, self.slots, self.ids, self.seen = (array[order] for array in (self.cells, self.slots, self.ids, self.seen))
         self.history, self.before, self.lean = self.history.take(order), self.before.take(order), self.lean[order]
+        self.pull = self.pull[order]
         self.cache.take(order, self.song.sides)
         return order
 
@@ -447,11 +455,25 @@ class _Desk:
         """
         if self.mode is None or self.request.wishes.chords:
             return None
-        weights = np.stack([pitch_class_weights(cells[:first]) for cells in self.cells])
-        own, other = fits(weights, self.plan.tonic, self.mode)
+        own, other = self._mode_fits(first)
         short = np.clip(MODE_SERVO * (MODE_MARGIN + other - own), 0, MODE_LIMIT) if first else np.zeros(self.count)
         profile = mode_profile(self.plan.tonic, self.mode)[(np.arange(88) + LOWEST_PITCH) % 12]
-        return np.asarray((THEME_MODE + short)[:, None] * profile, dtype=np.float32)[:, None, None]
+        return np.asarray((THEME_MODE + short + self.pull)[:, None] * profile, dtype=np.float32)[:, None, None]
+
+    def astray(self, first: int) -> NDArray[np.bool_]:
+        """Return of which drafts, (B,), what stands with the new bar at `first` is taken for a key of the other mode; of none where the bar is not new, or late."""
+        bar = first // self.bar_rows
+        kinds = self.plan.classes[bar, :3]
+        new = np.isin(kinds, (NEW, SILENT)).all() and (self.given.cells[first : first + self.bar_rows, :3] < 0)[:, kinds == NEW].any()
+        if self.mode is None or self.request.wishes.chords or bar >= MODE_BARS or not new:
+            return np.zeros(self.count, dtype=bool)
+        own, other = self._mode_fits(first + self.bar_rows)
+        return np.asarray(own < other)
+
+    def _mode_fits(self, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return how well the first rows of each draft, (B,), correlate with the key that they should be in, and with the best of the other mode."""
+        assert self.mode is not None
+        return fits(np.stack([pitch_class_weights(cells[:rows]) for cells in self.cells]), self.plan.tonic, self.mode)
 
     def _lean_on(self, row: int, event_push: NDArray[np.float32], pitch_push: NDArray[np.float32]) -> None:
         """Add to the pushes of a row, in place, what makes the referenced bar's cells likelier, or less likely."""
