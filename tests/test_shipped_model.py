@@ -59,3 +59,15 @@ def test_it_repeats(model) -> None:
     """Twice the same bytes in one process."""
     first, second = (score_json.dumps(compose("town", 5, Controls(bars=2), model)) for _ in range(2))
     assert first == second
+
+
+@pytest.mark.parametrize(("theme", "seed"), [("cave", 71), ("final-boss", 104), ("cave", 137)])
+def test_sections_that_come_back_have_no_echo_of_others(theme: str, seed: int, model) -> None:
+    """Where a form was asked for, pulse 2 stays silent where its sections are: an echo of what came before would make equal ones differ."""
+    score = compose(theme, seed, Controls(bars=16, form="AABB", candidates=1), model)
+    quarter = score.n_rows // 4
+    for voice, cells in score.voices.items():
+        pitches = [getattr(cell, "pitch", cell) for cell in cells]
+        for first in (0, 2 * quarter):
+            assert pitches[first + 1 : first + quarter] == pitches[first + quarter + 1 : first + 2 * quarter], voice
+    assert "echo" not in score.provenance["ornaments"]

@@ -100,7 +100,8 @@ def to_score(
     if idioms is None:
         return articulate(score)
     palette = {number: _palette_entry(*key, draft.plan)[:3] for key, number in numbers.items()}
-    played = articulate(ornament(score, palette, idioms, request.seed, echo="P2" in request.voices))
+    echo = "P2" in request.voices and not request.sections  # in a section that comes back, the end of another would ring
+    played = articulate(ornament(score, palette, idioms, request.seed, echo=echo))
     if request.tonic is None or placed or _tonic(played) == request.tonic:
         return played
     return articulate(ornament(score, palette, idioms, request.seed, echo=False))  # an echo may tip the balance between two keys
