@@ -190,11 +190,14 @@ def ways(model: Model, count: int) -> dict[str, float]:
         if ends[0].bar_rows != ends[1].bar_rows:
             continue
         way = Way.between(ends[0], ends[1], model)
-        takes = [
-            first_certified(partial(way.step, place, STEPS, number), number, play, "a morph", "a step")
-            for place in range(1, STEPS - 1)
-        ]
-        steps = [ends[0], *(take.score for take in takes), ends[1]]
+        steps = [ends[0]]
+        for place in range(1, STEPS - 1):
+            beyond = way.progress(steps[-1], (place - 1) / (STEPS - 1))
+            found = first_certified(partial(way.step, place, STEPS, number, beyond=beyond), number, play, "a morph", "a step")
+            steps.append(found.score)
+            passed += found.attempt == 0
+            total += 1
+        steps.append(ends[1])
         moved = [round(place / (STEPS - 1) * way.semitones) for place in range(STEPS)]
         first = [likeness(step, ends[0], by) for step, by in zip(steps, moved, strict=True)]
         second = [likeness(step, ends[1], by - way.semitones) for step, by in zip(steps, moved, strict=True)]
@@ -202,8 +205,6 @@ def ways(model: Model, count: int) -> dict[str, float]:
         rises.append(spearman(list(range(STEPS)), second))
         nearer = np.array(second) - np.array(first)
         monotone += int((np.diff(nearer) >= -1e-9).all())
-        passed += sum(take.attempt == 0 for take in takes)
-        total += len(takes)
     return {
         "ways": len(falls),
         "first": float(np.mean(falls)),

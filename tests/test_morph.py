@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -79,6 +80,22 @@ def test_another_chance_keeps_what_stands(ends: tuple[Score, Score], model: Mode
         pairs = zip(own.voices[voice], again.voices[voice], source[:, column].tolist(), strict=True)
         kept = [(type(one), getattr(one, "pitch", None)) == (type(other), getattr(other, "pitch", None)) for one, other, where in pairs if where >= 0]
         assert all(kept)
+
+
+def test_a_step_that_falls_back_is_composed_again(ends: tuple[Score, Score], model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candidates are added until one is no farther from the second piece than was asked, some rounds at most; then the nearest is taken."""
+    module = importlib.import_module("nesasset.compose.morph")
+    line = Way.between(*ends, model)
+    counted: list[int] = []
+    carry_out = module.carry_out
+    monkeypatch.setattr(module, "carry_out", lambda *given: counted.append(len(given[2])) or carry_out(*given))
+    free = line.step(4, 9, 3)
+    assert counted == [module.CANDIDATES]
+    counted.clear()
+    far = line.step(4, 9, 3, beyond=1.0)
+    assert counted == [module.CANDIDATES] * module.ROUNDS
+    assert line.progress(far, 0.5) >= line.progress(free, 0.5)
+    assert line.progress(ends[0], 0) < line.progress(free, 0.5) < line.progress(ends[1], 1)
 
 
 def test_what_has_left_never_returns_and_what_has_entered_stays(ends: tuple[Score, Score], model: Model) -> None:

@@ -18,6 +18,7 @@ from nesasset.formats import score_json
 from nesasset.model import Model
 from nesasset.score import HOLD, REST, Instrument, Note, Score
 from nesasset.units import VOICES
+from nesasset.vocabulary import SILENT, VARIED
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +144,26 @@ def test_drums_where_there_were_none(model: Model, parent: Score, monkeypatch: p
         child = vary(quiet, seed, Variation(voices="NO", candidates=1), model)
         drums = [cell for cell in child.voices["NO"] if isinstance(cell, Note)]
         assert drums and all(child.instruments[cell.instrument].kind == "noise" for cell in drums)
+
+
+def test_every_other_round_foretells_what_follows(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last of a run of new bars varies its own old self in one round, the kept bar behind it in the next; nothing else differs."""
+    vary_module = importlib.import_module("nesasset.compose.vary")
+    parent = compose("castle", 4, Controls(bars=8, candidates=1, form="ABCD"), model)
+    plans = []
+    carry_out = vary_module.carry_out
+    monkeypatch.setattr(vary_module, "carry_out", lambda *given: plans.append(given[1].plan) or carry_out(*given))
+    monkeypatch.setattr(vary_module, "JOINED", -99.0)
+    vary(parent, 1, Variation("3-6", candidates=1), model)
+    own, foretelling = plans[0], plans[1]
+    assert [plan is own for plan in plans] == [True, False] * (vary_module.ROUNDS // 2)
+    last, follows = 8 + 5, 6  # of the second pass, and in the first
+    assert last - int(own.lags[last]) == 5 and last - int(foretelling.lags[last]) == follows
+    plays = foretelling.classes[follows] != SILENT
+    assert plays.any() and (foretelling.classes[last][plays & (own.classes[last] != SILENT)] == VARIED).all()
+    others = np.arange(16) != last
+    for name in ("lags", "classes", "shifts"):
+        assert (getattr(own, name)[others] == getattr(foretelling, name)[others]).all()
 
 
 def test_more_are_composed_until_they_join(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

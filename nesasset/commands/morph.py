@@ -56,8 +56,9 @@ def command(first: str, second: str, folder: str, steps: int, seed: int, model: 
             if place in (0, steps - 1):
                 made.append(ends[place > 0])
             else:
-                what = f"step {place + 1} of the way"
-                made.append(stages.first_certified(partial(way.step, place, steps, seed), seed, play, first, what).score)
+                beyond = way.progress(made[-1], (place - 1) / (steps - 1))
+                make = partial(way.step, place, steps, seed, beyond=beyond)
+                made.append(stages.first_certified(make, seed, play, first, f"step {place + 1} of the way").score)
             done(f"step {place + 1}")
     stem = "-".join(Path(path).name.removesuffix(".json") for path in (first, second))
     place_of = Path(folder)

@@ -33,6 +33,7 @@ from nesasset.vocabulary import EXACT, HOLD_ID, ONSET_ID, PALETTE_SLOTS, SEQUENC
 
 STEPS_RANGE: Final = (3, 33)
 CANDIDATES: Final = 2
+ROUNDS: Final = 4  # of so many candidates, until one is no farther from the second piece than the step before
 LEAVES: Final = (0.02, 0.6)  # where on the way the first part of the first piece leaves, and the last
 ENTERS: Final = (0.4, 0.98)  # where on the way the first part of the second piece enters, and the last
 OWN_SLOTS: Final = PALETTE_SLOTS // 2  # of a palette, for each piece
@@ -59,7 +60,10 @@ def morph(one: Score, other: Score, steps: int = 9, seed: int = 0, model: Model 
     """
     way = Way.between(one, other, model or model_of(one))
     check_steps(steps)
-    return [way.step(place, steps, seed) for place in range(steps)]
+    made: list[Score] = []
+    for place in range(steps):
+        made.append(way.step(place, steps, seed, beyond=way.progress(made[-1], (place - 1) / (steps - 1)) if made else -1.0))
+    return made
 
 
 def check_steps(steps: int) -> None:
@@ -95,7 +99,12 @@ class Way:
         first, second = (to_material(_lengthened(m.score, bars * m.plan.bar_rows), model) for m in (first, second))
         return Way((one, other), (first, second), semitones, model)
 
-    def step(self, place: int, steps: int, seed: int, chance: int | None = None) -> Score:
+    def progress(self, score: Score, share: float) -> float:
+        """Return how much more a step, so far along the way, is the second score's than the first's: -1 to 1."""
+        moved = round(share * self.semitones)
+        return likeness(score, self.ends[1], moved - self.semitones) - likeness(score, self.ends[0], moved)
+
+    def step(self, place: int, steps: int, seed: int, chance: int | None = None, beyond: float = -1.0) -> Score:
         """Return one score of the way.
 
         Args:
@@ -103,6 +112,7 @@ class Way:
             steps: How many there are.
             seed: Of the way: which parts leave and enter when.
             chance: Seed of what is composed in between; None for the way's own.
+            beyond: The progress of the step before, behind which this one is not to fall if a few tries can help it.
         """
         import nesasset
 
@@ -114,9 +124,17 @@ class Way:
         lots = generator(words).random((self.materials[0].plan.n_bars, 4))
         work = self._work(share, lots, seed)
         chance = seed if chance is None else chance
-        chances = [generator((*words, chance, place, steps, number)) for number in range(CANDIDATES)]
-        found = [(score, figures_of(self.model, work, draft)) for score, draft in carry_out(self.model, work, chances)]
-        score, figures = min(found, key=lambda item: badness(item[1]))
+        tempos = [material.score.tempo_bpm for material in self.materials]
+        found: list[tuple[float, Score, dict[str, Any]]] = []
+        for turn in range(ROUNDS):
+            numbers = range(turn * CANDIDATES, (turn + 1) * CANDIDATES)
+            for made, draft in carry_out(self.model, work, [generator((*words, chance, place, steps, number)) for number in numbers]):
+                moved = with_tempo(finish(_moved(made, round(share * self.semitones))), (tempos[1] / tempos[0]) ** share)
+                found.append((self.progress(moved, share), moved, figures_of(self.model, work, draft)))
+            if max(progress for progress, _, _ in found) >= beyond:
+                break
+        enough = min(beyond, max(progress for progress, _, _ in found))
+        _, score, figures = min((item for item in found if item[0] >= enough), key=lambda item: badness(item[2]))
         told: dict[str, Any] = {
             "generator": f"nesasset {nesasset.__version__}",
             "model": self.model.name,
@@ -128,9 +146,6 @@ class Way:
             "share": round(share, 6),
             **figures,
         }
-        tempos = [material.score.tempo_bpm for material in self.materials]
-        score = finish(_moved(score, round(share * self.semitones)))
-        score = with_tempo(score, (tempos[1] / tempos[0]) ** share)
         names = [score.title or score.theme for score in self.ends]
         return replace(score, title=f"{names[0]} to {names[1]}, {share:.0%} of the way", provenance=told)
 

@@ -4,6 +4,9 @@ The score is written as if it were played a second time: its first pass stands i
 its own bar in the first, so that "varied" and "same rhythm" mean what they mean to the model everywhere. What repeats an
 earlier bar goes on to repeat it.
 
+Bars that are kept behind new ones often go on from what is gone. So every other round of candidates ends its new bars as a variation of the bar
+that follows, and what joins best is kept.
+
 The strength decides three things at once. How much is touched: of what may change, so large a share is drawn for it. How
 deep: from varied notes through new notes in the old rhythm to new parts. And it grows by adding: what a strength touches, a
 greater one touches, too.
@@ -131,7 +134,11 @@ def vary(score: Score, seed: int = 0, variation: Variation | None = None, model:
     named = np.isin(VOICES, (variation.voices or "").split())
     request = request_of(material, seed, model)
     request = replace(request, note_temperature=request.note_temperature * TEMPERATURE)
-    work = _work(material, allowed, named, variation.strength, request, model, generator(("plan", *words)))
+    works = [
+        _work(material, allowed, named, variation.strength, request, model, generator(("plan", *words)), foretells)
+        for foretells in (False, True)
+    ]
+    work = works[0]
     told["free"] = {voice: _runs(work.free[:, column]) for column, voice in enumerate(VOICES) if work.free[:, column].any()}
     if not work.free.any():
         return replace(score, provenance=told)
@@ -139,7 +146,7 @@ def vary(score: Score, seed: int = 0, variation: Variation | None = None, model:
     for turn in range(ROUNDS):
         first = turn * variation.candidates
         chances = [generator(("rows", *words, number)) for number in range(first, first + variation.candidates)]
-        found += [(made, figures_of(model, work, draft)) for made, draft in carry_out(model, work, chances)]
+        found += [(made, figures_of(model, work, draft)) for made, draft in carry_out(model, works[turn % 2], chances)]
         best, figures = min(found, key=lambda item: badness(item[1]))
         if excess(figures.get("seams")) <= JOINED:
             break
@@ -185,7 +192,8 @@ def _runs(rows: NDArray[np.bool_]) -> list[list[int]]:
 
 
 def _work(
-    material: Material, allowed: NDArray[np.bool_], named: NDArray[np.bool_], strength: float, request: Request, model: Model, rng: np.random.Generator
+    material: Material, allowed: NDArray[np.bool_], named: NDArray[np.bool_], strength: float, request: Request, model: Model, rng: np.random.Generator,
+    foretells: bool
 ) -> Rewrite:
     """Return the rewriting of a score by which what is allowed changes as strongly as is asked.
 
@@ -197,6 +205,7 @@ def _work(
         request: Of the score.
         model: Has instruments for such parts.
         rng: The only source of chance.
+        foretells: Whether a run of new bars ends as a variation of the bar that follows, not of what was there.
     """
     plan = material.plan
     touched, depths = _drawn(plan, strength, rng)
@@ -208,7 +217,10 @@ def _work(
             request = replace(request, noise_density=0)  # the score's own, none, is what is to change
     plays = (plan.classes != SILENT) | absent
     wide = material.widen(allowed) & np.repeat(touched & plays, plan.bar_rows, axis=0)
-    second = _second_pass(plan, wide.reshape(plan.n_bars, plan.bar_rows, 4).any(axis=1), depths)
+    free_parts = wide.reshape(plan.n_bars, plan.bar_rows, 4).any(axis=1)
+    second = _second_pass(plan, free_parts, depths)
+    if foretells:
+        second = _foretelling(second, free_parts)
     given = Given(
         np.concatenate([material.cells, np.where(wide, -1, material.cells)]),
         np.concatenate([material.slots, np.where(wide[:, SLOT_VOICES], -1, material.slots)]),
@@ -221,6 +233,18 @@ def _edges(bars: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the first and the last bar of each run of three or more: they join what is kept as what was there did, and only vary it."""
     inside = bars & np.roll(bars, 1) & np.roll(bars, -1)
     return bars & ~inside & (np.roll(inside, 1) | np.roll(inside, -1))
+
+
+def _foretelling(second: Plan, free: NDArray[np.bool_]) -> Plan:
+    """Return the plan of two passes in which the last bar of each run of three or more free bars varies the kept bar that follows it."""
+    n = len(free)
+    lags, classes, shifts = second.lags.copy(), second.classes.copy(), second.shifts.copy()
+    bars, whole = (np.asarray(part) for part in (free.any(axis=1), (free | (classes[n:] == SILENT)).all(axis=1)))
+    for bar in range(2, n - 1):
+        if bars[bar - 2 : bar + 1].all() and whole[bar] and not bars[bar + 1]:
+            lags[n + bar], shifts[n + bar] = n - 1, 0
+            classes[n + bar] = np.where(free[bar] & (classes[n + bar + 1] != SILENT), VARIED, classes[n + bar])
+    return replace(second, lags=lags, classes=classes, shifts=shifts)
 
 
 def _drawn(plan: Plan, strength: float, rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

@@ -94,6 +94,7 @@ SERVO_ROWS: Final = 32  # rows at the wanted density that are taken as heard bef
 JOIN_HEAT: Final = 0.65  # of the temperatures, in a bar that goes on from one that is given as a whole
 REDOS: Final = 2  # of a bar that disobeys its plan
 LEAN: Final = 1.5  # what the referenced bar's cells gain or lose in log probability, each time, where a part was too unlike or like it
+ALONE_ROWS: Final = 288  # of the context of a piece that is written whole: as far as the crops of training reach, beyond it voices clash more
 KEPT_FREE: Final = 64  # rows of the context that a trimmed cache leaves empty, so that trimming is rare
 ENDING_ROWS: Final = 2  # a piece that ends falls silent so many rows before its last bar's end
 
@@ -237,6 +238,7 @@ class _Desk:
         forget_recall(self.ids, self.seen)  # shown what it did before, a piece repeats itself ever more; see export/LOG.md
         self.history = self.before = History(count)
         self.cache: Cache = model.cache(count, self.song.sides)
+        self.context = model.context if given is not None else min(model.context, ALONE_ROWS)
         self.n_future = 0
         self.outlook = -1  # first row of the bar in sight
         self.unread = False  # whether there are rows before this one that the model has not read
@@ -308,9 +310,9 @@ class _Desk:
         if not self.request.loops or self.request.bars < 2:
             return -1
         known = self.home + self.bar_rows
-        if self.n_rows + self.bar_rows <= self.model.context:
+        if self.n_rows + self.bar_rows <= self.context:
             return known
-        return max(known, (self.n_rows - self.model.context // 2) // self.bar_rows * self.bar_rows)
+        return max(known, (self.n_rows - self.context // 2) // self.bar_rows * self.bar_rows)
 
     def token(self, row: int) -> None:
         """Put the features of the row to come into `ids` and `seen`."""
@@ -539,8 +541,8 @@ class _Desk:
 
     def make_room(self) -> None:
         """Forget the oldest rows once the model's context is full."""
-        if self.cache.length >= self.model.context + self.n_future:
-            self.cache.trim(self.n_future, self.model.context - KEPT_FREE)
+        if self.cache.length >= self.context + self.n_future:
+            self.cache.trim(self.n_future, self.context - KEPT_FREE)
 
     def _gumbel(self, rows: int) -> list[NDArray[np.float32]]:
         """Return Gumbel noise for so many rows, times the temperatures: (B, rows, 4, 3), (B, rows, 3, 88), (B, rows, 3, 16)."""
@@ -568,11 +570,11 @@ class _Desk:
     def _outlook(self, first: int) -> int:
         """Return the first row of the bar that should be in sight while the bar at `first` is written; -1 for none."""
         ahead = np.flatnonzero(self.whole[first // self.bar_rows :]) * self.bar_rows
-        if len(ahead) and ahead[0] <= self.model.context - KEPT_FREE:
+        if len(ahead) and ahead[0] <= self.context - KEPT_FREE:
             return first + int(ahead[0])
         if self.turn < 0:
             return -1
-        near = self.whole[self.plan.home] and self.n_rows - first <= self.model.context // 2
+        near = self.whole[self.plan.home] and self.n_rows - first <= self.context // 2
         return self.home if first >= self.turn or near else -1
 
     def look_ahead(self, first: int) -> None:
@@ -589,7 +591,7 @@ class _Desk:
         self.cache = self.model.cache(count, self.song.sides)
         if outlook >= 0:
             self._foresee(outlook, self.n_rows if outlook <= first else outlook, count)
-        start = max(0, first - (self.model.context - KEPT_FREE))
+        start = max(0, first - (self.context - KEPT_FREE))
         if first > start:
             self._read(start, first, count)
         if count < self.count:
