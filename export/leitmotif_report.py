@@ -74,16 +74,24 @@ def found_in(packs: Mapping[str, list[Pack]], kind: str, motif: Motif | None) ->
         if passage is None:
             report.append({"notes": 0})
             continue
-        there = motif is not None and passage.symbols == symbols_of(motif) and all(_is(motif, found) for found in passage.places.values())
+        there = motif is not None and all(_has(motif, passage.symbols, found) for found in passage.places.values())
         times = [len(found) for found in passage.places.values()]
-        report.append({"notes": passage.notes, "is_motif": there, "times": times, "in_others": sum(bool(list(places(passage.symbols, score))) for score in others), "others": len(others)})
+        sought = symbols_of(motif) if motif is not None and there else passage.symbols
+        elsewhere = sum(bool(list(places(sought, score))) for score in others)
+        report.append({"notes": passage.notes, "is_motif": there, "times": times, "in_others": elsewhere, "others": len(others)})
     return report
 
 
-def _is(motif: Motif, found: tuple[Any, ...]) -> bool:
-    """Return whether some place has the very notes of a motif, in one of its modes, moved as a whole."""
+def _has(motif: Motif, symbols: tuple[int, ...], found: tuple[Any, ...]) -> bool:
+    """Return whether a passage of these pairs has in some place all notes of a motif, in one of its modes, moved as a whole.
+
+    It may have more: what goes on alike in all tracks of a pack belongs to what they have in common.
+    """
+    own = symbols_of(motif)
+    starts = [start for start in range(len(symbols) - len(own) + 1) if symbols[start : start + len(own)] == own]
     lines = [np.array(motif.in_mode(minor).pitches) for minor in (False, True)]
-    return any(len(place.pitches) == len(line) and np.ptp(np.array(place.pitches) - line) == 0 for place in found for line in lines)
+    cuts = [np.array(place.pitches[start : start + len(own) + 1]) for place in found for start in starts]
+    return any(len(cut) == len(line) and np.ptp(cut - line) == 0 for cut in cuts for line in lines)
 
 
 def consonances(scores: list[Score], bars: int) -> dict[str, float | None]:
@@ -123,7 +131,7 @@ def to_markdown(report: Mapping[str, Any]) -> str:
 
     row("the motif", *(f"`{own['motif']}`" if own["motif"] else "" for own in kinds))
     row("notes of the longest passage in all eight tracks, found blind", *(", ".join(str(found["notes"] or "none") for found in own["found"]) for own in kinds))
-    row("packs in which it is the motif, note for note in every track", *(f"{sum(found['is_motif'] for found in own['found'])} of {count}" if own["motif"] else "" for own in kinds))
+    row("packs in which that has the motif, note for note in every track", *(f"{sum(found['is_motif'] for found in own['found'])} of {count}" if own["motif"] else "" for own in kinds))
     row("times in a track: fewest, mean, most", *(_times([time for found in own["found"] for time in found.get("times", ())]) for own in kinds))
     row("tracks of the other packs that have it", *(f"{sum(found['in_others'] for found in own['found'])} of {sum(found['others'] for found in own['found'])}" if own["motif"] else "" for own in kinds))
     row("pieces in the key that was asked for, by all their notes", *(f"{own['in_key']:.0%}" for own in kinds))
