@@ -40,7 +40,7 @@ from nesasset.vocabulary import CONTROLS, EXACT, FIXED_CLASSES, NEW, RHYTHM, SEQ
 CANDIDATES: Final = 4
 ROUNDS: Final = 6  # of so many candidates, until new bars join the kept ones
 JOINED: Final = 0.4  # bits a row that the worse seam of new bars may cost more than the other bar lines
-TEMPERATURE: Final = 0.9  # of the choice of notes, times the model's own: new bars are to be of a piece with the old ones
+TEMPERATURE: Final = 0.8  # of the choice of notes, times the model's own: new bars are to be of a piece with the old ones
 TOUCHED: Final = 1.25  # strength times this is the share of what may change that does
 DEPTHS: Final = (0.4, 0.7)  # below the first a part is varied, below the second its rhythm is kept
 DEPTH_SPREAD: Final = 0.4  # width of the chance that is added to the strength before it is compared with these
