@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from nesasset.certificate import certify
+from nesasset.chords import chord_tones
 from nesasset.compose import _harmony, compose, compose_bars
 from nesasset.compose.assemble import shift_for
 from nesasset.compose.controls import Controls
@@ -78,6 +79,19 @@ def test_a_long_form_goes_on_to_say_new_things(bars: int) -> None:
         fresh.append([part.mean() for part in np.array_split(new, 4)])
     quarters = np.mean(fresh, axis=0)
     assert quarters.min() > 0.25 and quarters[3] > 0.6 * quarters[0]
+
+
+def test_a_long_progression_stays_in_its_key() -> None:
+    """Of 32 bars each most are in the key of the piece, however long it is."""
+    shipped = load_model()
+    inside = []
+    for seed in range(4):
+        request = resolve(theme("castle"), seed, Controls(bars=256), shipped.sidecar["sampling"])
+        plan = draw_plan(shipped.plans, _harmony(shipped), request, generator(("a long plan", seed)))
+        for first in range(0, 256, 32):
+            weights = chord_tones()[plan.chords[first : first + 32]].sum(axis=(0, 1)).astype(float)
+            inside.append(find_key(weights)[:2] == (plan.tonic, "minor"))
+    assert np.mean(inside) > 0.65
 
 
 @pytest.mark.parametrize("tempo", [60.0, 97.5, 120.0, 150.0, 233.0])

@@ -28,6 +28,7 @@ _COLUMN: Final = {name: index for index, name in enumerate(CONTROLS)}
 SHARPNESS: Final = 1.5  # of the draw: a plan that fits worse by this much is e times rarer
 CHORD_FLOOR: Final = 0.07  # of the likeliest chord's probability, below which none is drawn: rare chords lead astray
 CHORD_DRAWS: Final = 6  # of a progression, until its notes are in its key
+KEY_BARS: Final = 32  # of a long progression that are drawn at a time: as a whole it would wander from key to key
 LABEL_FIT: Final = 4.0  # what a plan of a song of the theme gains over others; the units are those of SHARPNESS
 TYPICAL_FIT: Final = 0.8  # what a plan gains for each factor of e by which its song's character speaks for the theme
 DENSITY_FIT: Final = 0.2  # what a plan loses for each class of density that its song is away from the theme's
@@ -409,12 +410,16 @@ def with_chords(
             given[bar] = chords[0], chords[-1]
         plan = _following(plan, given)
         return replace(plan, chords=given)
-    form = Form(plan.lags, plan.classes, plan.shifts, minor)
-    settled = given if known is None else transpose_chords(known, -tonic)
-    for _ in range(CHORD_DRAWS):
-        degrees = harmony.sample(rng, form, settled, CHORD_FLOOR, chord_weights(scale) if scale else None, plan.home if request.loops else None)
-        if find_key(chord_tones()[degrees].sum(axis=(0, 1)).astype(np.float64))[:2] == (0, "minor" if minor else "major"):
-            break  # most draws stay in their key; one that wanders would be heard in another
+    degrees = np.array(given if known is None else transpose_chords(known, -tonic))
+    for first in range(0, plan.n_bars, plan.n_bars if plan.n_bars <= LONGEST_BARS else KEY_BARS):
+        stop = plan.n_bars if plan.n_bars <= LONGEST_BARS else min(first + KEY_BARS, plan.n_bars)
+        form = Form(plan.lags[:stop], plan.classes[:stop], plan.shifts[:stop], minor)
+        home = plan.home if request.loops and stop == plan.n_bars else None
+        for _ in range(CHORD_DRAWS):
+            drawn = harmony.sample(rng, form, degrees[:stop], CHORD_FLOOR, chord_weights(scale) if scale else None, home)
+            if find_key(chord_tones()[drawn[first:]].sum(axis=(0, 1)).astype(np.float64))[:2] == (0, "minor" if minor else "major"):
+                break  # most draws stay in their key; one that wanders would be heard in another
+        degrees[:stop] = drawn
     return replace(plan, chords=transpose_chords(degrees, tonic).astype(np.int64))
 
 
