@@ -14,10 +14,12 @@ from nesasset.chords import chord_tones
 from nesasset.compose import _harmony, compose, compose_bars
 from nesasset.compose.assemble import shift_for
 from nesasset.compose.controls import Controls
+from nesasset.compose.given import Given
 from nesasset.compose.judge import is_lifeless
 from nesasset.compose.key import find_key, key_profile, mode_profile, pitch_class_weights
 from nesasset.compose.plan import draw_form, draw_plan
 from nesasset.compose.request import generator, resolve
+from nesasset.compose.writer import control_classes
 from nesasset.driver import drive
 from nesasset.errors import ControlError, UnknownThemeError
 from nesasset.formats import score_json
@@ -133,24 +135,28 @@ def test_what_tells_a_mode_pulls_towards_it(tonic: int, mode: str) -> None:
 
 def test_a_piece_that_drifts_is_pulled_back(model: Model) -> None:
     """The pull towards the theme's mode grows with how much what stands is taken for a key of the other mode, up to a limit."""
-    writer = importlib.import_module("nesasset.compose.writer")
+    module = importlib.import_module("nesasset.compose.steering")
     request = resolve(theme("castle"), 4, Controls(bars=4), model.sidecar["sampling"])
     plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
-    desk = writer._Desk(model, request, plan, [generator(("chance", number)) for number in range(2)])
-    assert desk.mode == "minor"
+    given = Given.nothing(plan.n_bars * plan.bar_rows)
+    steering = module.Steering(request, plan, given, control_classes(plan, request))
+    assert steering.mode == "minor"
+    cells = np.zeros((2, 48, 4), dtype=np.int64)
     profile = mode_profile(plan.tonic, "minor")
     scales = {"minor": (0, 2, 3, 5, 7, 8, 10, 0, 3, 7), "major": (0, 2, 4, 5, 7, 9, 11, 0, 4, 7)}
     for piece, mode in enumerate(scales):
-        steps = (np.resize(scales[mode], 64) + plan.tonic) % 12
-        desk.cells[piece, :64, 0] = ONSET_ID + 60 - LOWEST_PITCH + steps
-    least = writer.THEME_MODE * profile[(np.arange(88) + LOWEST_PITCH) % 12]
-    at_first, later = desk.mode_bias(0), desk.mode_bias(48)
-    assert at_first.shape == later.shape == (2, 1, 1, 88)
+        steps = (np.resize(scales[mode], 48) + plan.tonic) % 12
+        cells[piece, :, 0] = ONSET_ID + 60 - LOWEST_PITCH + steps
+    least = module.THEME_MODE * profile[(np.arange(88) + LOWEST_PITCH) % 12]
+    none = np.zeros(2)
+    at_first, later, pulled = (steering.pitch_bias(stands, pull) for stands, pull in ((cells[:, :0], none), (cells, none), (cells, none + 0.5)))
+    assert at_first.shape == later.shape == (2, 2, 1, 3, 88)
+    at_first, later, pulled = (bias[:, :, 0, 2] - steering.fixed[bar, :, None, 2] for bias, bar in ((at_first, 0), (later, 3), (pulled, 3)))
     assert np.allclose(at_first, least, atol=1e-5)
-    assert np.allclose(later[0, 0, 0], least, atol=1e-5)  # it is minor as it stands
-    strength = later[1, 0, 0] @ least / (least @ least)
-    assert strength > 2
-    assert strength <= 1 + writer.MODE_LIMIT / writer.THEME_MODE + 1e-5
+    assert np.allclose(later[:, 0], least, atol=1e-5)  # it is minor as it stands
+    strength = later[0, 1] @ least / (least @ least)
+    assert 2 < strength <= 1 + module.MODE_LIMIT / module.THEME_MODE + 1e-5
+    assert np.allclose(pulled - later, 0.5 / module.THEME_MODE * least, atol=1e-4)
 
 
 def test_an_early_bar_in_the_other_mode_is_written_again(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,13 +168,13 @@ def test_an_early_bar_in_the_other_mode_is_written_again(model: Model, monkeypat
     written: list[tuple[int, list[bool], list[float]]] = []
     write_again = writer._Desk.write_again
 
-    def spy(desk: object, first: int, good: np.ndarray, lean: np.ndarray) -> None:
+    def spy(desk: object, first: int, good: np.ndarray) -> None:
         written.append((first, good.all(axis=1).tolist(), desk.pull.tolist()))
-        write_again(desk, first, good, lean)
+        write_again(desk, first, good)
 
     monkeypatch.setattr(writer._Desk, "write_again", spy)
     monkeypatch.setattr(writer._Desk, "obedient", lambda desk, first: (np.ones((desk.count, 4), dtype=bool), np.zeros((desk.count, 4))))
-    monkeypatch.setattr(writer._Desk, "_mode_fits", lambda desk, rows: (np.array([0.5, 0.5]), np.array([0.4, 0.6])))
+    monkeypatch.setattr(writer.Steering, "mode_fits", lambda steering, stands: (np.array([0.5, 0.5]), np.array([0.4, 0.6])))
     writer.write(model, request, plan, [generator(("chance", number)) for number in range(2)])
     new = [bar for bar in range(writer.MODE_BARS) if NEW in plan.classes[bar, :3] and np.isin(plan.classes[bar, :3], (NEW, SILENT)).all()]
     assert written == [(bar * plan.bar_rows, [True, False], [0, writer.MODE_PULL]) for bar in new]
@@ -399,7 +405,6 @@ def test_a_bar_leans_on_its_reference(model: Model, monkeypatch: pytest.MonkeyPa
 
 def test_what_nobody_asked_for_is_the_form_s_own(model: Model) -> None:
     """Density, drums and register that the model is told are those of the song whose form is drawn; wishes go before."""
-    from nesasset.compose.writer import control_classes
     from nesasset.vocabulary import CONTROLS
 
     names = ("density", "noise_density", "register")

@@ -183,7 +183,7 @@ def test_only_the_voices_that_are_asked_for(parent: Score) -> None:
 
 def test_a_bass_is_consonant_with_a_given_melody(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a bass loses under given notes is the share of the next beat's that it would clash with; held hard, it never does."""
-    writer = importlib.import_module("nesasset.compose.writer")
+    writer, steering = (importlib.import_module(f"nesasset.compose.{name}") for name in ("writer", "steering"))
     request = resolve(theme("castle"), 4, Controls(bars=2), model.sidecar["sampling"])
     plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
     plan = replace(plan, lags=np.zeros(2, dtype=np.int64), classes=np.full((2, 4), NEW), shifts=np.zeros(2, dtype=np.int64))
@@ -191,16 +191,16 @@ def test_a_bass_is_consonant_with_a_given_melody(model: Model, monkeypatch: pyte
     cells = np.full((2 * plan.bar_rows, 4), -1, dtype=np.int64)
     cells[:, 0] = np.where(rng.random(len(cells)) < 0.6, ONSET_ID + rng.integers(40, 50, len(cells)), REST_ID)
     given = Given(cells, np.where(cells[:, :3] >= ONSET_ID, 0, -1))
-    monkeypatch.setattr(writer, "CLASH", 1.0)
+    monkeypatch.setattr(steering, "CLASH", 1.0)
     desk = writer._Desk(model, request, plan, [generator((1,))], given)
     for row in range(len(cells)):
         notes = [int(cell) - ONSET_ID for cell in cells[row : row + 4, 0] if cell >= ONSET_ID]
         for bass in range(0, 88, 7):
             clashing = sum((note - bass) % 12 in (1, 2, 6, 10, 11) for note in notes)
-            assert desk.clash[row, bass] == pytest.approx(-clashing / max(1, len(notes)))
+            assert desk.steering.clash[row, bass] == pytest.approx(-clashing / max(1, len(notes)))
     cells[:, 0] = ONSET_ID + 45
-    monkeypatch.setattr(writer, "CLASH", 1000.0)
+    monkeypatch.setattr(steering, "CLASH", 1000.0)
     draft = writer.write(model, request, plan, [generator((1,))], Given(cells, np.where(cells[:, :3] >= ONSET_ID, 0, -1)))[0]
     basses = draft.cells[draft.cells[:, 2] >= ONSET_ID, 2] - ONSET_ID
     assert len(basses) and not np.isin((45 - basses) % 12, (1, 2, 6, 10, 11)).any()
-    assert writer._Desk(model, request, plan, [generator((1,))]).clash is None
+    assert writer._Desk(model, request, plan, [generator((1,))]).steering.clash is None

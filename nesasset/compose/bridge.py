@@ -193,7 +193,7 @@ def _ways(
         chords[span[0] : span[-1] + 1] = _leading(plan, span, after)
         shifts[list(span)] = 0
         way = replace(plan, lags=lags, classes=classes, shifts=shifts, chords=chords)
-        ways.append((way, replace(request, wishes=replace(request.wishes, chords="I"))))  # the plan's own are held: see writer.py
+        ways.append((way, replace(request, wishes=replace(request.wishes, chords="I"))))  # the plan's own are held: see steering.py
     return ways
 
 

@@ -138,7 +138,7 @@ def draw_form(
     sizes = np.diff(library["bars"])
     fit = _fit(library, request, sizes)
     metre = library["bar_rows"] == bar_rows
-    if metre.any():
+    if metre.any():  # else a form of the other metre will do: its bars are bars
         fit[~metre] -= OTHER_METRE
     if like is not None:
         fit -= LIKENESS_FIT * _form_distance(library, like)
@@ -411,8 +411,9 @@ def with_chords(
         plan = _following(plan, given)
         return replace(plan, chords=given)
     degrees = np.array(given if known is None else transpose_chords(known, -tonic))
-    for first in range(0, plan.n_bars, plan.n_bars if plan.n_bars <= LONGEST_BARS else KEY_BARS):
-        stop = plan.n_bars if plan.n_bars <= LONGEST_BARS else min(first + KEY_BARS, plan.n_bars)
+    at_once = LONGEST_BARS if plan.n_bars <= LONGEST_BARS else KEY_BARS
+    for first in range(0, plan.n_bars, at_once):
+        stop = min(first + at_once, plan.n_bars)
         form = Form(plan.lags[:stop], plan.classes[:stop], plan.shifts[:stop], minor)
         home = plan.home if request.loops and stop == plan.n_bars else None
         for _ in range(CHORD_DRAWS):

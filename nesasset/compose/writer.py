@@ -19,13 +19,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nesasset.chords import CONSONANT, chord_tones
 from nesasset.compose.given import Given
-from nesasset.compose.key import PROFILES, fits, key_profile, mode_profile, pitch_class_weights
 from nesasset.compose.likeness import classify
 from nesasset.compose.plan import Plan
-from nesasset.compose.request import Request, class_onsets
-from nesasset.compose.scales import SCALES, pitch_classes
+from nesasset.compose.request import Request
+from nesasset.compose.steering import FORBIDDEN, Steering
 from nesasset.compose.swarm import Swarm
 from nesasset.errors import ModelMismatchError
 from nesasset.features import (
@@ -45,16 +43,13 @@ from nesasset.features import (
     history_features,
 )
 from nesasset.model import Cache, Model, Song
-from nesasset.units import PITCH_RANGES, VOICES
 from nesasset.vocabulary import (
     CONTROLS,
     EXACT,
     FIXED_CLASSES,
     HALVES,
     HEAD_ORDER,
-    HIGHEST_PITCH,
     HOLD_ID,
-    LOWEST_PITCH,
     MAX_BARS_REMAINING,
     MAX_LAG,
     MAX_SHIFT,
@@ -67,30 +62,11 @@ from nesasset.vocabulary import (
     SILENT,
     VARIED,
     bar_rows_class,
-    pitch_to_id,
     row_frames_class,
 )
 
-FORBIDDEN: Final = np.float32(-1e9)
-RANGES: Final = (*((pitch_to_id(PITCH_RANGES[voice][0]), pitch_to_id(HIGHEST_PITCH)) for voice in VOICES[:3]), (ONSET_ID, ONSET_ID))
-ASKED_MODE: Final = 0.6  # what a note gains in log probability for a standard deviation in the key profile of a mode that was asked for
-THEME_MODE: Final = 0.05  # the same of what tells the mode of theme or caller from the other, in any bar
-MODE_SERVO: Final = 10.0  # how much more, for each unit by which what stands correlates too little with its key
-MODE_MARGIN: Final = 0.1  # by which it is to correlate more with its key than with any of the other mode
-MODE_LIMIT: Final = 1.0
-MODE_PULL: Final = 0.7  # how much more in a new bar that is written again because what stands would be taken for the other mode
+MODE_PULL: Final = 0.7  # towards the mode, in a new bar that is written again because what stands would be taken for the other
 MODE_BARS: Final = 4  # of the beginning, in which that is done: all that follows goes back to these
-TONIC_LOSS: Final = 0.2  # what the tonic loses always: as the model comes, it dwells there, and the theme's mode adds to it
-HIGH_LOSS: Final = np.array((0.0, 0.1, 0.0), dtype=np.float32)[:, None]  # what pitches of P1, P2 and TR lose for each octave above HIGH_FROM
-HIGH_FROM: Final = 69
-ASKED_CHORD: Final = (0.7, 0.7, 1.4)  # what notes outside a chord that was asked for lose in log probability: P1, P2, TR
-GIVEN_CHORD: Final = (0.35, 0.35, 0.7)  # the same beside given notes, over the chords that were found for these
-CLASH: Final = 2.0  # what a bass note loses in log probability that would be dissonant under all given notes of the next beat
-CLASH_ROWS: Final = 4
-SERVO: Final = 1.5  # what an onset gains in log probability where there are too few by a factor of e
-VOICE_PUSH: Final = np.array((-0.3, -0.1, 0.0, 0.2), dtype=np.float32)  # what onsets of P1, P2, TR and NO gain always: pulse 1 has too many as the model comes, drums too few
-SERVO_LIMIT: Final = 1.2
-SERVO_ROWS: Final = 32  # rows at the wanted density that are taken as heard before the first
 JOIN_HEAT: Final = 0.65  # of the temperatures, in a bar that goes on from one that is given as a whole
 REDOS: Final = 2  # of a bar that disobeys its plan
 LEAN: Final = 1.5  # what the referenced bar's cells gain or lose in log probability, each time, where a part was too unlike or like it
@@ -203,8 +179,8 @@ def write_bars(
                 desk.write_again(first, good, lean)
             astray = desk.astray(first)
             if astray.any():
-                desk.pull += MODE_PULL * astray
-                desk.write_again(first, np.repeat(~astray[:, None], 4, axis=1), np.zeros((desk.count, 4), dtype=np.float32))
+                desk.pull[astray] = MODE_PULL
+                desk.write_again(first, np.repeat(~astray[:, None], 4, axis=1))
         desk.make_room()
         yield first // plan.bar_rows + 1, desk.drafts()
 
@@ -229,7 +205,7 @@ class _Desk:
         self.whole = self.given.bars(plan.bar_rows)
         self.count, self.n_rows, self.bar_rows, self.home = count, n_rows, plan.bar_rows, plan.home * plan.bar_rows
         self.song = song_vectors(model, plan, request).repeat(count)
-        self.density = int(control_classes(plan, request)[list(CONTROLS).index("density")])
+        self.steering = Steering(request, plan, self.given, control_classes(plan, request))
         self.chords = chord_features(plan.chords, plan.lags, plan.home if request.loops else None)
         self.cells = np.repeat(np.where(self.given.cells >= 0, self.given.cells, HOLD_ID)[None], count, axis=0)
         self.slots = np.repeat(self.given.slots[None], count, axis=0)
@@ -243,63 +219,10 @@ class _Desk:
         self.outlook = -1  # first row of the bar in sight
         self.unread = False  # whether there are rows before this one that the model has not read
         self.lean = np.zeros((count, 4), dtype=np.float32)
-        self.pull = np.zeros(count)  # towards the mode, beyond the servo's
+        self.pull = np.zeros(count)  # towards the mode, more than the steering has it
         self.turn = self._turn()
         self.temperatures = np.array([request.note_temperature, request.slot_temperature], dtype=np.float32)
         self.joins = ~self.whole & np.insert(self.whole[:-1], 0, False)  # bars that go on from one that is given as a whole
-        self.ranges = np.array(RANGES)
-        if request.wishes.melody_pitches:
-            self.ranges[0] = [pitch_to_id(pitch) for pitch in request.wishes.melody_pitches]
-        mode = int(control_classes(plan, request)[list(CONTROLS).index("mode")])
-        self.mode = tuple(PROFILES)[mode - 1] if mode and (request.mode or request.wishes.motif) else None
-        self.pitch_bias = self._pitch_bias()
-        self.clash = self._clash()
-
-    def _pitch_bias(self) -> NDArray[np.float32]:
-        """Return what pitches gain before the filter, (n_bars, 2, B, 1, 3, 88): ranges, and the caller's chords, mode and scale."""
-        wishes, tonic = self.request.wishes, self.plan.tonic
-        bias = np.zeros((self.plan.n_bars, 2, 3, 88), dtype=np.float32)
-        pitch_class = (np.arange(88) + LOWEST_PITCH) % 12
-        outside = ~chord_tones()[self.plan.chords][:, :, pitch_class]  # (n_bars, 2, 88)
-        beside = self._beside()
-        if wishes.chords:
-            bias -= outside[:, :, None] * np.array(ASKED_CHORD, dtype=np.float32)[:, None]
-        elif beside.any():
-            bias -= (beside[:, None, None] & outside)[:, :, None] * np.array(GIVEN_CHORD, dtype=np.float32)[:, None]
-        bias -= HIGH_LOSS * (np.arange(88) + LOWEST_PITCH - HIGH_FROM) / 12
-        if self.mode and (wishes.mode or wishes.motif) and not wishes.chords:  # what stands around a motif is to be in its key
-            bias += ASKED_MODE * key_profile(tonic, self.mode)[pitch_class]
-        elif not wishes.chords:
-            bias[..., pitch_class == tonic] -= TONIC_LOSS
-        if wishes.scale:
-            bias[..., ~pitch_classes(SCALES[wishes.scale], tonic)[pitch_class]] = FORBIDDEN
-        for voice, (low, high) in enumerate(self.ranges[:2]):
-            bias[:, :, voice, : low - ONSET_ID] = FORBIDDEN
-            bias[:, :, voice, high - ONSET_ID + 1 :] = FORBIDDEN
-        return np.broadcast_to(bias[:, :, None, None], (self.plan.n_bars, 2, self.count, 1, 3, 88))
-
-    def _beside(self) -> NDArray[np.bool_]:
-        """Return in which bars something is to be written beside a given melodic voice, (n_bars,)."""
-        cells = self.given.cells.reshape(self.plan.n_bars, -1, 4)[:, :, :3]
-        return np.asarray((cells >= ONSET_ID).any(axis=(1, 2)) & (cells < 0).any(axis=(1, 2)))
-
-    def _clash(self) -> NDArray[np.float32] | None:
-        """Return what pitches of a free bass lose under the given notes of the beat that begins in each row, (n_rows, 88); None without any.
-
-        The model speaks the bass of a row before its melody, so that it does not know what stands there.
-        """
-        above = self.given.cells[:, :2]
-        rows, voices = np.nonzero(above >= ONSET_ID)
-        if not len(rows) or (self.given.cells[:, 2] >= 0).all():
-            return None
-        interval = (above[rows, voices][:, None] - ONSET_ID - np.arange(88)) % 12
-        dissonant = ~np.isin(interval, CONSONANT)
-        worth = np.zeros((self.n_rows + CLASH_ROWS, 88), dtype=np.float32)
-        count = np.zeros((self.n_rows + CLASH_ROWS, 1), dtype=np.float32)
-        np.add.at(worth, rows, dissonant)
-        np.add.at(count, rows, 1.0)
-        ahead = np.arange(self.n_rows)[:, None] + np.arange(CLASH_ROWS)
-        return np.asarray(-CLASH * worth[ahead].sum(axis=1) / np.maximum(count[ahead].sum(axis=1), 1.0), dtype=np.float32)
 
     def _turn(self) -> int:
         """Return the row before which the loop's beginning is put in sight; -1 for never.
@@ -360,7 +283,7 @@ class _Desk:
 
     def _moved(self, cells: NDArray[np.int64], shift: int) -> NDArray[np.int64]:
         """Return cells (B, 4) with their notes moved by semitones, octaves back where that leaves the voice's range."""
-        moved, (low, high) = cells + shift, self.ranges.T
+        moved, (low, high) = cells + shift, self.steering.ranges.T
         moved = np.where(moved > high, moved - 12 * -((high - moved) // 12), moved)
         moved = np.where(moved < low, moved + 12 * -((moved - low) // 12), moved)
         return np.where(cells >= ONSET_ID, moved, cells)
@@ -377,14 +300,10 @@ class _Desk:
         cooled = np.float32(JOIN_HEAT if self.joins[first // self.bar_rows] else 1)
         floors = cooled * self.temperatures * np.float32(np.log(self.request.min_p))
         event_noise, pitch_noise, slot_noise = (noise * cooled for noise in self._gumbel(self.bar_rows))
-        event_noise[..., ONSET_ID] += VOICE_PUSH
-        pitch_bias = self.pitch_bias[first // self.bar_rows]
-        lean = self.mode_bias(first)
-        if lean is not None:
-            pitch_bias = pitch_bias + lean
-        event_noise[:, :, :3, ONSET_ID] += self.servo(first)[:, None, None]
-        if self.clash is not None:
-            pitch_noise[:, :, 2] += self.clash[first : first + self.bar_rows]
+        event_noise[..., ONSET_ID] += self.steering.onset_push(self.cells[:, :first])[:, None]
+        pitch_bias = self.steering.pitch_bias(self.cells[:, :first], self.pull)
+        if self.steering.clash is not None:
+            pitch_noise[:, :, 2] += self.steering.clash[first : first + self.bar_rows]
         for step in range(self.bar_rows):
             row = first + step
             self.token(row)
@@ -435,47 +354,15 @@ class _Desk:
         self.cache.take(order, self.song.sides)
         return order
 
-    def servo(self, row: int) -> NDArray[np.float32]:
-        """Return what onsets gain in log probability, (B,), so that the piece becomes as dense as was asked for."""
-        bars = self.plan.classes[: row // self.bar_rows + 1, :3]
-        playing = (bars != SILENT).sum(axis=0) > 0
-        # The model's classes are of the rows in which a voice plays; who asks for a density hears the rests as well.
-        heard = np.full(len(bars), playing.sum()) if self.request.onsets else (bars != SILENT).sum(axis=1)
-        rows = np.repeat(heard, self.bar_rows)[:row].sum()
-        onsets = (self.cells[:, :row, :3] >= ONSET_ID)[:, :, playing].sum(axis=(1, 2))
-        told = class_onsets(self.density)
-        wanted = self.request.onsets or told
-        measured = (onsets + wanted * SERVO_ROWS) / (rows + SERVO_ROWS)
-        push = SERVO * np.log(wanted / np.maximum(measured, 1e-3))
-        start = np.log(wanted / told)  # from the middle of the class to what was asked for
-        return np.asarray(start + self.request.steering * np.clip(push, -SERVO_LIMIT, SERVO_LIMIT), dtype=np.float32)
-
-    def mode_bias(self, first: int) -> NDArray[np.float32] | None:
-        """Return what pitches gain, (B, 1, 1, 88), so that the piece is in the mode that it should be in; None where it may be in any.
-
-        The more, the more what stands is taken for a key of the other mode.
-        """
-        if self.mode is None or self.request.wishes.chords:
-            return None
-        own, other = self._mode_fits(first)
-        short = np.clip(MODE_SERVO * (MODE_MARGIN + other - own), 0, MODE_LIMIT) if first else np.zeros(self.count)
-        profile = mode_profile(self.plan.tonic, self.mode)[(np.arange(88) + LOWEST_PITCH) % 12]
-        return np.asarray((THEME_MODE + short + self.pull)[:, None] * profile, dtype=np.float32)[:, None, None]
-
     def astray(self, first: int) -> NDArray[np.bool_]:
         """Return of which drafts, (B,), what stands with the new bar at `first` is taken for a key of the other mode; of none where the bar is not new, or late."""
         bar = first // self.bar_rows
         kinds = self.plan.classes[bar, :3]
         new = np.isin(kinds, (NEW, SILENT)).all() and (self.given.cells[first : first + self.bar_rows, :3] < 0)[:, kinds == NEW].any()
-        if self.mode is None or self.request.wishes.chords or bar >= MODE_BARS or not new:
+        if self.steering.mode is None or bar >= MODE_BARS or not new:
             return np.zeros(self.count, dtype=bool)
-        own, other = self._mode_fits(first + self.bar_rows)
+        own, other = self.steering.mode_fits(self.cells[:, : first + self.bar_rows])
         return np.asarray(own < other)
-
-    def _mode_fits(self, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return how well the first rows of each draft, (B,), correlate with the key that they should be in, and with the best of the other mode."""
-        assert self.mode is not None
-        return fits(np.stack([pitch_class_weights(cells[:rows]) for cells in self.cells]), self.plan.tonic, self.mode)
 
     def _lean_on(self, row: int, event_push: NDArray[np.float32], pitch_push: NDArray[np.float32]) -> None:
         """Add to the pushes of a row, in place, what makes the referenced bar's cells likelier, or less likely."""
@@ -503,7 +390,7 @@ class _Desk:
         kept = (self.given.cells[first : first + self.bar_rows] >= 0).any(axis=0)  # no second try makes these any other
         return ~(unlike | like) | kept, (unlike.astype(np.float32) - like) * ~kept
 
-    def write_again(self, first: int, good: NDArray[np.bool_], lean: NDArray[np.float32]) -> None:
+    def write_again(self, first: int, good: NDArray[np.bool_], lean: NDArray[np.float32] | float = 0.0) -> None:
         """Take back the bar that was just written and write it anew from the first voice on that is wrong, in order of speaking.
 
         What was spoken before it stays: it did not know what came after.
