@@ -90,7 +90,7 @@ _BEGINNING: Final = (*[NONE_CELL] * 4, *[REST_ID] * 4, *[NONE_CELL] * 3, *[MAX_A
 def move_id(pitch: NDArray[np.integer], before: NDArray[np.integer]) -> NDArray[np.int64]:
     """Return the id of the move from one cell id to another, both onsets."""
     move = pitch.astype(np.int64) - before
-    return np.asarray(np.clip(move, -MAX_MOVE, MAX_MOVE) + MAX_MOVE)
+    return np.asarray(np.minimum(np.maximum(move, -MAX_MOVE), MAX_MOVE) + MAX_MOVE)
 
 
 def _moves(cells: NDArray[np.integer], onset: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -333,12 +333,14 @@ class History:
         """Append one row: cells (n_pieces, 4), slots (n_pieces, 3) with -1 where no note begins."""
         event, onset = cells != HOLD_ID, cells >= ONSET_ID
         self.ids[:, :4] = cells
-        self.ids[:, 4:8] = np.where(event, cells, self.ids[:, 4:8])
+        np.copyto(self.ids[:, 4:8], cells, where=event)
         last, begins = self.ids[:, 8:11], onset[:, :3]
-        moved = np.where(last != NONE_CELL, move_id(cells[:, :3], last), NO_MOVE)
-        self.ids[:, 15:] = np.where(begins, moved, self.ids[:, 15:])
-        self.ids[:, 8:11] = np.where(begins, cells[:, :3], last)
-        self._age = np.minimum(np.where(event, 0, self._age + 1), MAX_AGE)
+        if begins.any():
+            moved = np.where(last != NONE_CELL, move_id(cells[:, :3], last), NO_MOVE)
+            np.copyto(self.ids[:, 15:], moved, where=begins)
+            np.copyto(last, cells[:, :3], where=begins)
+        np.minimum(self._age + 1, MAX_AGE, out=self._age)
+        self._age[event] = 0
         self.ids[:, 11:15] = self._age
         self.slots[:, :3] = np.where(slots >= 0, slots, NO_SLOT)
-        self.slots[:, 3:] = np.where(onset[:, SLOT_VOICES], slots, self.slots[:, 3:])
+        np.copyto(self.slots[:, 3:], slots, where=onset[:, SLOT_VOICES])

@@ -283,12 +283,15 @@ def _best(model: Model, request: Request, drafts: list[Draft]) -> tuple[Draft, d
 
 def _led_home(order: _Order, draft: Draft, figures: dict[str, Any], others: list[Draft]) -> tuple[Draft, dict[str, Any]]:
     """Return the draft, or that one of others with its beginning after whose end the beginning surprises least."""
-    from nesasset.compose.judge import surprisal
+    from nesasset.compose.judge import seam_bits
 
-    seams = [surprisal(order.model, *_judged(other, order.request), places=0)[0] for other in others]
-    if not seams or min(seams) >= figures["surprisal"]["seam"]:
+    if not others:
         return draft, figures
-    best = others[seams.index(min(seams))]
+    _, _, *told = _judged(others[0], order.request)
+    seams = seam_bits(order.model, [(other.cells, other.slots) for other in others], *told)
+    if seams.min() >= figures["surprisal"]["seam"]:
+        return draft, figures
+    best = others[int(seams.argmin())]
     return best, _surprise(order.model, order.request, best)
 
 

@@ -60,8 +60,6 @@ def surprisal(
     pulse: NDArray[np.integer],
     noise: NDArray[np.integer],
     loop_start: int = 0,
-    *,
-    places: int = INTERIOR_PLACES,
 ) -> tuple[float, float]:
     """Return bits a row over the rows after the seam, and after bar lines inside the loop.
 
@@ -74,18 +72,47 @@ def surprisal(
         pulse: (16, 4) palette.
         noise: (16, 4) palette.
         loop_start: First row of the loop.
-        places: Bar lines inside that are looked at, at most; without any the second number is the first.
+
+    Returns:
+        Bits after the seam, and the mean after two bar lines inside; where there are none, the first number twice.
     """
     length = len(cells) - loop_start
-    judged = min(JUDGED_ROWS, length)
-    context = min(CONTEXT_ROWS, max(bar_rows, length - judged))
+    context, judged = _reach(length, bar_rows)
     lines = np.arange(context, length - judged + 1, bar_rows) if length >= context + judged else np.array([], dtype=int)
-    if len(lines) > places:
-        lines = lines[np.linspace(0, len(lines) - 1, places).round().astype(int)]
-    windows = [(length - context, length)] + [(int(line) - context, int(line)) for line in lines]
-    twice, twice_slots = (np.concatenate([array[loop_start:], array[loop_start:]]) for array in (cells, slots))
-    bits = _window_bits(model, twice, twice_slots, windows, judged, length, bar_rows, controls, pulse, noise)
+    if len(lines) > INTERIOR_PLACES:
+        lines = lines[np.linspace(0, len(lines) - 1, INTERIOR_PLACES).round().astype(int)]
+    windows = [(0, length - context, length), *((0, int(line) - context, int(line)) for line in lines)]
+    twice = [_twice(cells, slots, loop_start)]
+    bits = _window_bits(model, twice, windows, judged, length, bar_rows, controls, pulse, noise)
     return float(bits[0]), float(bits[1:].mean()) if len(bits) > 1 else float(bits[0])
+
+
+def seam_bits(
+    model: Model,
+    loops: Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]],
+    bar_rows: int,
+    controls: NDArray[np.integer],
+    pulse: NDArray[np.integer],
+    noise: NDArray[np.integer],
+    loop_start: int = 0,
+) -> NDArray[np.float32]:
+    """Return bits a row over the rows after the seam of several loops of one plan, (n_loops,); arguments as for `surprisal`, loops as cells and slots."""
+    length = len(loops[0][0]) - loop_start
+    context, judged = _reach(length, bar_rows)
+    windows = [(number, length - context, length) for number in range(len(loops))]
+    twice = [_twice(cells, slots, loop_start) for cells, slots in loops]
+    return _window_bits(model, twice, windows, judged, length, bar_rows, controls, pulse, noise)
+
+
+def _reach(length: int, bar_rows: int) -> tuple[int, int]:
+    """Return how many rows are read before a place of a loop, and how many after it are judged."""
+    judged = min(JUDGED_ROWS, length)
+    return min(CONTEXT_ROWS, max(bar_rows, length - judged)), judged
+
+
+def _twice(cells: NDArray[np.integer], slots: NDArray[np.integer], loop_start: int) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    """Return a loop's rows and the same again."""
+    return np.concatenate([cells[loop_start:]] * 2), np.concatenate([slots[loop_start:]] * 2)
 
 
 def line_bits(
@@ -114,22 +141,21 @@ def line_bits(
     """
     n = len(cells)
     start = n if home is None else home * bar_rows
-    on, on_slots = (np.concatenate([array, array[start : start + bar_rows]]) for array in (cells, slots))
+    on = [tuple(np.concatenate([array, array[start : start + bar_rows]]) for array in (cells, slots))]
     rows = np.array(lines, dtype=np.int64) * bar_rows
     contexts = np.minimum(rows, CONTEXT_ROWS)
     bits = np.zeros(len(rows))
     for context in np.unique(contexts):
         alike = np.flatnonzero(contexts == context)
-        windows = [(int(row - context), int(row)) for row in rows[alike]]
-        bits[alike] = _window_bits(model, on, on_slots, windows, bar_rows, n, bar_rows, controls, pulse, noise)
+        windows = [(0, int(row - context), int(row)) for row in rows[alike]]
+        bits[alike] = _window_bits(model, on, windows, bar_rows, n, bar_rows, controls, pulse, noise)
     return bits
 
 
 def _window_bits(
     model: Model,
-    cells: NDArray[np.integer],
-    slots: NDArray[np.integer],
-    windows: list[tuple[int, int]],
+    pieces: Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]],
+    windows: Sequence[tuple[int, int, int]],
     judged: int,
     length: int,
     bar_rows: int,
@@ -137,12 +163,11 @@ def _window_bits(
     pulse: NDArray[np.integer],
     noise: NDArray[np.integer],
 ) -> NDArray[np.float32]:
-    """Return bits a row over the rows behind each window (first row, row after its last), all equally long; (n_windows,).
+    """Return bits a row over the rows behind each window (piece, first row, row after its last), all equally long; (n_windows,).
 
     Args:
         model: The reader.
-        cells: (n, 4).
-        slots: (n, 3).
+        pieces: Cells (n, 4) and slots (n, 3) of each.
         windows: What is read before.
         judged: Rows that count.
         length: Rows after which bars are counted anew.
@@ -151,18 +176,19 @@ def _window_bits(
         pulse: (16, 4).
         noise: (16, 4).
     """
-    context = windows[0][1] - windows[0][0]
-    past, past_slots = history_features(cells, slots)
+    context = windows[0][2] - windows[0][1]
+    past = [history_features(*piece) for piece in pieces]
     total = context + judged
     ids = np.zeros((len(windows), total, len(FEATURES)), dtype=np.int64)
     seen_slots = np.full((len(windows), total, len(SLOT_FEATURES)), NO_SLOT, dtype=np.int64)
     force = np.zeros((len(windows), total, 4), dtype=np.int64)
     played = np.zeros((len(windows), total, 3), dtype=np.int64)
-    for window, (start, _) in enumerate(windows):
+    for window, (piece, start, _) in enumerate(windows):
         here = slice(start, start + total)
+        (cells, slots), (past_ids, past_slots) = pieces[piece], past[piece]
         token = np.zeros((total, len(FEATURES)), dtype=np.int16)
         token_slots = np.full((total, len(SLOT_FEATURES)), NO_SLOT, dtype=np.int8)
-        token[:, PAST], token_slots[:, :6] = past[here], past_slots[here]
+        token[:, PAST], token_slots[:, :6] = past_ids[here], past_slots[here]
         forget_plan(token, token_slots, np.ones(total, dtype=bool), np.ones(4, dtype=bool))
         forget_chords(token)
         token[:, COLUMN["row_in_bar"]] = np.arange(start, start + total) % length % bar_rows
