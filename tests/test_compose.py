@@ -14,6 +14,7 @@ from nesasset.chords import chord_tones
 from nesasset.compose import _harmony, compose, compose_bars
 from nesasset.compose.assemble import shift_for
 from nesasset.compose.controls import Controls
+from nesasset.compose.calibration import DEFAULT
 from nesasset.compose.given import Given
 from nesasset.compose.judge import is_lifeless
 from nesasset.compose.key import find_key, key_profile, mode_profile, pitch_class_weights
@@ -139,7 +140,7 @@ def test_a_piece_that_drifts_is_pulled_back(model: Model) -> None:
     request = resolve(theme("castle"), 4, Controls(bars=4), model.sidecar["sampling"])
     plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
     given = Given.nothing(plan.n_bars * plan.bar_rows)
-    steering = module.Steering(request, plan, given, control_classes(plan, request))
+    steering = module.Steering(request, plan, given, control_classes(plan, request), DEFAULT)
     assert steering.mode == "minor"
     cells = np.zeros((2, 48, 4), dtype=np.int64)
     profile = mode_profile(plan.tonic, "minor")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nesasset.chords import CONSONANT, chord_tones
+from nesasset.compose.calibration import Calibration
 from nesasset.compose.given import Given
 from nesasset.compose.key import PROFILES, fits, key_profile, mode_profile, pitch_class_weights
 from nesasset.compose.plan import Plan
@@ -27,7 +28,6 @@ THEME_MODE: Final = 0.05  # the same of what tells the mode of theme or caller f
 MODE_SERVO: Final = 10.0  # how much more, for each unit by which what stands correlates too little with its key
 MODE_MARGIN: Final = 0.1  # by which it is to correlate more with its key than with any of the other mode
 MODE_LIMIT: Final = 1.0
-TONIC_LOSS: Final = 0.2  # what the tonic loses always: as the model comes, it dwells there, and the theme's mode adds to it
 HIGH_LOSS: Final = np.array((0.0, 0.1, 0.0), dtype=np.float32)[:, None]  # what pitches of P1, P2 and TR lose for each octave above HIGH_FROM
 HIGH_FROM: Final = 69
 ASKED_CHORD: Final = (0.7, 0.7, 1.4)  # what notes outside a chord that was asked for lose in log probability: P1, P2, TR
@@ -35,7 +35,6 @@ GIVEN_CHORD: Final = (0.35, 0.35, 0.7)  # the same beside given notes, over the 
 CLASH: Final = 2.0  # what a bass note loses in log probability that would be dissonant under all given notes of the next beat
 CLASH_ROWS: Final = 4
 SERVO: Final = 1.5  # what an onset gains in log probability where there are too few by a factor of e
-VOICE_PUSH: Final = np.array((-0.3, -0.1, 0.0, 0.2), dtype=np.float32)  # what onsets of P1, P2, TR and NO gain always: pulse 1 has too many as the model comes, drums too few
 SERVO_LIMIT: Final = 1.2
 SERVO_ROWS: Final = 32  # rows at the wanted density that are taken as heard before the first
 MELODIC: Final = np.array((1, 1, 1, 0), dtype=np.float32)
@@ -44,7 +43,7 @@ MELODIC: Final = np.array((1, 1, 1, 0), dtype=np.float32)
 class Steering:
     """What the rows of one plan gain in log probability; the same for all drafts but for what stands in them."""
 
-    def __init__(self, request: Request, plan: Plan, given: Given, told: NDArray[np.integer]) -> None:
+    def __init__(self, request: Request, plan: Plan, given: Given, told: NDArray[np.integer], calibration: Calibration) -> None:
         """Settle what does not depend on what stands.
 
         Args:
@@ -52,8 +51,9 @@ class Steering:
             plan: The form.
             given: Cells that stand already.
             told: (n_controls,) classes that the model is told.
+            calibration: The model's.
         """
-        self.request, self.plan, self.given = request, plan, given
+        self.request, self.plan, self.given, self.calibration = request, plan, given, calibration
         controls = dict(zip(CONTROLS, told.tolist(), strict=True))
         self.density = controls["density"]
         asked = (request.mode or request.wishes.motif) and not request.wishes.chords
@@ -92,7 +92,7 @@ class Steering:
         return fits(np.stack([pitch_class_weights(cells) for cells in stands]), self.plan.tonic, self.mode)
 
     def onset_push(self, stands: NDArray[np.integer]) -> NDArray[np.float32]:
-        """Return what onsets of the bar to come gain after what stands, (B, n, 4), by voice, (B, 4): melodic ones so that the piece becomes as dense as was asked for."""
+        """Return what onsets gain in each row of the bar to come after what stands, (B, n, 4): (B, bar_rows, 4); melodic ones so that the piece becomes as dense as was asked for."""
         row = stands.shape[1]
         bars = self.plan.classes[: row // self.plan.bar_rows + 1, :3]
         playing = (bars != SILENT).sum(axis=0) > 0
@@ -106,7 +106,7 @@ class Steering:
         push = SERVO * np.log(wanted / np.maximum(measured, 1e-3))
         start = np.log(wanted / told)  # from the middle of the class to what was asked for
         servo = np.asarray(start + self.request.steering * np.clip(push, -SERVO_LIMIT, SERVO_LIMIT), dtype=np.float32)
-        return VOICE_PUSH + servo[:, None] * MELODIC
+        return self.calibration.onsets_by_row(self.plan.bar_rows) + (servo[:, None] * MELODIC)[:, None]
 
     def _fixed(self) -> NDArray[np.float32]:
         """Return what pitches gain by ranges and the caller's chords, mode and scale."""
@@ -123,7 +123,7 @@ class Steering:
         if self.mode and (wishes.mode or wishes.motif):  # what stands around a motif is to be in its key
             bias += ASKED_MODE * key_profile(tonic, self.mode)[pitch_class]
         elif not wishes.chords:
-            bias[..., pitch_class == tonic] -= TONIC_LOSS
+            bias += self.calibration.pitch_classes(tonic, self.mode)[pitch_class]
         if wishes.scale:
             bias[..., ~pitch_classes(SCALES[wishes.scale], tonic)[pitch_class]] = FORBIDDEN
         for voice, (low, high) in enumerate(self.ranges[:2]):

@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nesasset.compose.calibration import Calibration
 from nesasset.compose.given import Given
 from nesasset.compose.likeness import classify
 from nesasset.compose.plan import Plan
@@ -205,7 +206,7 @@ class _Desk:
         self.whole = self.given.bars(plan.bar_rows)
         self.count, self.n_rows, self.bar_rows, self.home = count, n_rows, plan.bar_rows, plan.home * plan.bar_rows
         self.song = song_vectors(model, plan, request).repeat(count)
-        self.steering = Steering(request, plan, self.given, control_classes(plan, request))
+        self.steering = Steering(request, plan, self.given, control_classes(plan, request), Calibration.of(model.sidecar, model.name))
         self.chords = chord_features(plan.chords, plan.lags, plan.home if request.loops else None)
         self.cells = np.repeat(np.where(self.given.cells >= 0, self.given.cells, HOLD_ID)[None], count, axis=0)
         self.slots = np.repeat(self.given.slots[None], count, axis=0)
@@ -300,7 +301,8 @@ class _Desk:
         cooled = np.float32(JOIN_HEAT if self.joins[first // self.bar_rows] else 1)
         floors = cooled * self.temperatures * np.float32(np.log(self.request.min_p))
         event_noise, pitch_noise, slot_noise = (noise * cooled for noise in self._gumbel(self.bar_rows))
-        event_noise[..., ONSET_ID] += self.steering.onset_push(self.cells[:, :first])[:, None]
+        event_noise[..., ONSET_ID] += self.steering.onset_push(self.cells[:, :first])
+        event_noise[..., REST_ID] += self.steering.calibration.rests
         pitch_bias = self.steering.pitch_bias(self.cells[:, :first], self.pull)
         if self.steering.clash is not None:
             pitch_noise[:, :, 2] += self.steering.clash[first : first + self.bar_rows]

@@ -1,0 +1,159 @@
+"""Calibrate a model: count what it composes beside the songs it was trained on, and write the difference into its sidecar.
+
+    python -m export.calibrate --corpus corpus/train --model models/nes-1.json [--rounds 3] [--pieces 220] [--seed 20000]
+
+Counted are, over windows of 16 bars, how often a voice that plays begins a note at each place of the bar, how often it falls silent,
+and how much of what sounds lies on each degree of the key. What composed loops have too little of becomes likelier by a part of the
+difference of log odds, round after round. Notes outside the key's scale are left as they are: they lead astray. Only training songs
+are looked at, so that the judge's are as unknown as before. nesasset/compose/calibration.py says where the numbers act.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from export.judge import draw_windows
+from export.judging.sides import BAR_ROWS, song_windows
+from export.measures import Piece, score_to_piece
+from export.to_onnx import dumps_sidecar, write_sums
+from nesasset.compose import Controls, compose
+from nesasset.compose.calibration import KEY, MODES, PLACES, Calibration, places
+from nesasset.compose.key import find_key
+from nesasset.compose.scales import SCALES
+from nesasset.model import Model, load_model
+from nesasset.themes import THEMES
+from nesasset.units import VOICES
+from nesasset.vocabulary import LOWEST_PITCH, ONSET_ID, REST_ID
+
+BARS: Final = 16
+WINDOWS: Final = 800  # of songs, as many games as possible
+PART: Final = 0.5  # of a difference that is made up for in one round: what is made likelier here is made rarer elsewhere
+LIMIT: Final = 1.0  # of what anything gains
+LEAST: Final = 1e-4  # a share below which counts say nothing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counts:
+    """What pieces have, on average."""
+
+    onsets: NDArray[np.float64]
+    """(n_places, 4): share of rows in which a voice begins a note, of the bars in which it begins any."""
+    rests: NDArray[np.float64]
+    """(4,): share of rows in which it falls silent, of these bars."""
+    degrees: NDArray[np.float64]
+    """(n_modes, 12): share of the melodic voices' sounding rows, by semitones above the tonic."""
+
+
+def count(pieces: Sequence[Piece]) -> Counts:
+    """Count pieces in bars of 16 rows; a mode that none is in has its degrees alike."""
+    onsets, rests, bars = np.zeros((BAR_ROWS, 4)), np.zeros(4), np.zeros(4)
+    degrees, found = np.zeros((len(MODES), 12)), np.zeros(len(MODES))
+    for piece in pieces:
+        cells = piece.cells.reshape(-1, BAR_ROWS, 4)
+        begins = cells >= ONSET_ID
+        plays = begins.any(axis=1)
+        onsets += begins.sum(axis=0)
+        rests += ((cells == REST_ID) & plays[:, None]).sum(axis=(0, 1))
+        bars += plays.sum(axis=0)
+        heard = piece.sounding[:, :3]
+        classes = np.bincount((heard[heard >= ONSET_ID] - ONSET_ID + LOWEST_PITCH) % 12, minlength=12)
+        tonic, mode, _ = find_key(classes.astype(np.float64))
+        if classes.any():
+            degrees[MODES.index(mode)] += np.roll(classes, -tonic) / classes.sum()
+            found[MODES.index(mode)] += 1
+    bars = np.maximum(bars, 1)
+    degrees = np.where(found[:, None] > 0, degrees / np.maximum(found, 1)[:, None], 1 / 12)
+    return Counts(places(onsets / bars), rests / (bars * BAR_ROWS), degrees)
+
+
+def corrected(calibration: Calibration, real: Counts, composed: Counts) -> Calibration:
+    """Return a calibration that makes up for a part of what composed pieces have too much or too little of."""
+
+    def step(old: NDArray[np.float32], wanted: NDArray[np.float64], came: NDArray[np.float64]) -> NDArray[np.float32]:
+        wanted, came = (np.clip(share, LEAST, 1 - LEAST) for share in (wanted, came))
+        difference = np.log(wanted / (1 - wanted)) - np.log(came / (1 - came))
+        return np.clip(old + PART * difference, -LIMIT, LIMIT).astype(np.float32)
+
+    scale = np.isin(np.arange(12), SCALES["major"]), np.isin(np.arange(12), (*SCALES["minor"], 11))  # with the leading note
+    return Calibration(
+        step(calibration.onsets, real.onsets, composed.onsets),
+        step(calibration.rests, real.rests, composed.rests),
+        np.where(scale, step(calibration.degrees, real.degrees, composed.degrees), calibration.degrees).astype(np.float32),
+    )
+
+
+def farthest(real: Counts, composed: Counts) -> float:
+    """Return the mean difference of shares, absolute, over all that is calibrated."""
+    pairs = ((real.onsets, composed.onsets), (real.rests, composed.rests), (real.degrees, composed.degrees))
+    return float(np.mean(np.concatenate([np.abs(a - b).ravel() for a, b in pairs])))
+
+
+def compose_pieces(model: Model, pieces: int, seed: int) -> list[Piece]:
+    """Compose loops of 16 bars, themes in turn, as they come: without ornaments; those of other metres are left out."""
+    names = [theme.name for theme in THEMES.values() if theme.loops]
+    made = []
+    for number in track(range(pieces), "composing", console=Console(stderr=True), transient=True):
+        piece = score_to_piece(compose(names[number % len(names)], seed + number, Controls(bars=BARS, ornaments=False), model))
+        if piece.bar_rows == BAR_ROWS:
+            made.append(piece)
+    return made
+
+
+def with_calibration(model: Path, calibration: Calibration) -> dict[str, Any]:
+    """Return the sidecar of a model with a calibration in it."""
+    return {**json.loads(model.read_text(encoding="utf-8")), KEY: calibration.to_json()}
+
+
+@click.command()
+@click.option("--corpus", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True, help="Prepared training split: corpus/train.")
+@click.option("--model", "path", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True, help="NAME.json of the model; rewritten.")
+@click.option("--rounds", type=click.IntRange(1, 10), default=3, show_default=True)
+@click.option("--pieces", type=click.IntRange(8), default=220, show_default=True, help="Loops composed each round.")
+@click.option("--seed", type=int, default=20000, show_default=True)
+def main(corpus: Path, path: Path, rounds: int, pieces: int, seed: int) -> None:
+    """Calibrate a model by its training songs."""
+    windows = draw_windows(song_windows(corpus, BARS), WINDOWS, np.random.default_rng(seed))
+    real = count([window.piece for window in windows])
+    calibration = Calibration.of(json.loads(path.read_text(encoding="utf-8")), path.stem)
+    for number in range(rounds):
+        composed = count(compose_pieces(replace_sidecar(path, calibration), pieces, seed + number * pieces))
+        click.echo(f"round {number + 1}: {farthest(real, composed):.4f} apart on average, {pieces} pieces")
+        show(real, composed)
+        calibration = corrected(calibration, real, composed)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(dumps_sidecar(with_calibration(path, calibration)), encoding="utf-8")
+    os.replace(temporary, path)
+    write_sums(path.parent)
+    click.echo(f"{path}: calibrated; what the last round's table would give has not been composed")
+
+
+def replace_sidecar(path: Path, calibration: Calibration) -> Model:
+    """Return the model with a calibration that is not in its file yet."""
+    model = load_model(path)
+    model.sidecar = {**model.sidecar, KEY: calibration.to_json()}
+    return model
+
+
+def show(real: Counts, composed: Counts) -> None:
+    """Print both sides."""
+    click.echo("| | " + " | ".join(VOICES) + " |")
+    for row, place in enumerate(PLACES):
+        click.echo(f"| {place} | " + " | ".join(f"{a:.3f} ({b:.3f})" for a, b in zip(composed.onsets[row], real.onsets[row], strict=True)) + " |")
+    click.echo("| rests | " + " | ".join(f"{a:.3f} ({b:.3f})" for a, b in zip(composed.rests, real.rests, strict=True)) + " |")
+    for row, mode in enumerate(MODES):
+        click.echo(f"{mode}, above the tonic: " + " ".join(f"{a:.3f} ({b:.3f})" for a, b in zip(composed.degrees[row], real.degrees[row], strict=True)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Calibration: what of a model's symbols is made likelier or rarer, so that what it composes has as many as songs have.
+
+Sampling below temperature 1 makes what is likely likelier still: notes on the downbeat, the tonic. export/calibrate.py counts both
+sides and writes the table into the model's sidecar. A sidecar in, log probabilities out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nesasset.compose.key import PROFILES
+from nesasset.errors import ModelMismatchError
+
+KEY: Final = "calibration"
+PLACES: Final = ("downbeat", "other beats", "second of four rows", "third of four rows", "last of four rows")
+MODES: Final = tuple(PROFILES)
+BAR_ROWS: Final = 16  # of the bars in which places are told apart
+_PLACE_OF_ROW: Final = np.array((0, 2, 3, 4, *(1, 2, 3, 4) * 3))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """What symbols gain in log probability whatever is composed."""
+
+    onsets: NDArray[np.float32]
+    """(n_places, 4): the beginnings of notes of P1, P2, TR and NO, by PLACES."""
+    rests: NDArray[np.float32]
+    """(4,): falling silent."""
+    degrees: NDArray[np.float32]
+    """(n_modes, 12): pitches so many semitones above the tonic, by MODES."""
+
+    @staticmethod
+    def of(sidecar: Mapping[str, Any], name: str = "the model") -> Calibration:
+        """Return a model's calibration; one that was never calibrated has that of the first model that was.
+
+        Raises:
+            ModelMismatchError: The table in the sidecar has another shape.
+        """
+        table = sidecar.get(KEY)
+        if table is None:
+            return DEFAULT
+        shapes = {"onsets": (len(PLACES), 4), "rests": (4,), "degrees": (len(MODES), 12)}
+        try:
+            parts = {key: np.array(table[key], dtype=np.float32) for key in shapes}
+        except (TypeError, KeyError, ValueError) as error:
+            raise ModelMismatchError(f"{name}.json has no usable calibration ({error!r}); run export.calibrate, or install the package again") from error
+        for key, shape in shapes.items():
+            if parts[key].shape != shape or not np.isfinite(parts[key]).all():
+                raise ModelMismatchError(f"{name}.json: calibration {key} must be {shape} numbers, not {parts[key].shape}; run export.calibrate again")
+        return Calibration(**parts)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the table as a sidecar has it."""
+        return {key: np.round(getattr(self, key).astype(float), 3).tolist() for key in ("onsets", "rests", "degrees")}
+
+    def onsets_by_row(self, bar_rows: int) -> NDArray[np.float32]:
+        """Return what onsets gain in each row of a bar, (bar_rows, 4): in a bar of other than 16 rows everywhere their mean."""
+        by_row = self.onsets[_PLACE_OF_ROW]
+        return by_row if bar_rows == BAR_ROWS else np.repeat(by_row.mean(axis=0, keepdims=True), bar_rows, axis=0)
+
+    def pitch_classes(self, tonic: int, mode: str | None) -> NDArray[np.float32]:
+        """Return what each pitch class, C first, gains in a key, (12,); where the mode is open, the modes' mean."""
+        own = self.degrees.mean(axis=0) if mode is None else self.degrees[MODES.index(mode)]
+        return np.roll(own, tonic)
+
+
+def places(bar: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Return the mean of rows' values, (16, ...), at each of PLACES, (n_places, ...)."""
+    return np.stack([bar[_PLACE_OF_ROW == place].mean(axis=0) for place in range(len(PLACES))])
+
+
+_VOICES: Final = np.array((-0.3, -0.1, 0.0, 0.2), dtype=np.float32)  # pulse 1 had too many notes as nes-1 came, drums too few
+_TONIC: Final = np.where(np.arange(12) == 0, np.float32(-0.2), np.float32(0))  # it dwelt there
+DEFAULT: Final = Calibration(np.tile(_VOICES, (len(PLACES), 1)), np.zeros(4, dtype=np.float32), np.tile(_TONIC, (len(MODES), 1)))
