@@ -11,14 +11,14 @@ from standin_model import standin
 
 from nesasset.compose import _harmony, compose
 from nesasset.compose.controls import Controls
-from nesasset.compose.ending import endings, first_free_bar
+from nesasset.compose.ending import endings, first_free_bar, foretelling
 from nesasset.compose.given import Given
 from nesasset.compose.plan import draw_plan
 from nesasset.compose.request import Request, generator, resolve
 from nesasset.compose.writer import Draft, write
 from nesasset.model import Model
 from nesasset.themes import theme
-from nesasset.vocabulary import EXACT, NEW, ONSET_ID, VARIED
+from nesasset.vocabulary import EXACT, MAX_LAG, NEW, ONSET_ID, SILENT, VARIED
 
 composing = importlib.import_module("nesasset.compose")
 
@@ -94,3 +94,41 @@ def test_nothing_is_written_where_nothing_is_free(model: Model) -> None:
     """A draft whose last bars are all copies has no other endings."""
     request, draft = draft_of(model, [NEW] * 4 + [EXACT] * 4)
     assert endings(model, request, draft, [generator((1,))]) == []
+
+
+def test_a_last_bar_that_foretells_varies_the_first(model: Model) -> None:
+    """It refers to the loop's first bar in the voices that play in both; the other bars stay."""
+    _, draft = draft_of(model, [NEW, NEW, EXACT, NEW, NEW, NEW])
+    classes = draft.plan.classes.copy()
+    classes[-1, 1], classes[1, 3] = SILENT, SILENT
+    plan = foretelling(replace(draft.plan, classes=classes, home=1))
+    assert plan is not None
+    assert plan.lags[-1] == 4 and plan.classes[-1].tolist() == [VARIED, SILENT, VARIED, SILENT]
+    assert (plan.lags[:-1] == draft.plan.lags[:-1]).all() and (plan.classes[:-1] == classes[:-1]).all()
+    assert foretelling(replace(plan, home=4)) is None  # next to each other
+    classes[-1, :3] = SILENT
+    assert foretelling(replace(draft.plan, classes=classes)) is None
+
+
+@pytest.mark.parametrize(("bars", "there"), [(MAX_LAG + 1, True), (MAX_LAG + 2, False)])
+def test_only_a_beginning_in_reach_is_foretold(bars: int, there: bool, model: Model) -> None:
+    """No plan refers farther back than the model has learnt."""
+    _, draft = draft_of(model, [NEW, NEW, NEW])
+    lags, classes = np.zeros(bars, dtype=np.int64), np.full((bars, 4), NEW)
+    assert (foretelling(replace(draft.plan, lags=lags, classes=classes, shifts=lags)) is not None) is there
+
+
+def test_a_rough_seam_is_foretold_unless_the_form_was_asked_for(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where endings of the plan's own leave the seam rough, a foretelling one may be taken, and its form is told; a caller's form stays."""
+    monkeypatch.setattr(composing, "SMOOTH", -99.0)
+    forms = {}
+    for rough in (99.0, -99.0):
+        monkeypatch.setattr(composing, "ROUGH", rough)
+        scores = [compose("castle", seed, Controls(bars=8, ornaments=False), model) for seed in range(6)]
+        forms[rough] = [(score.provenance["surprisal"]["seam"], score.provenance["form"][-1]) for score in scores]
+        asked = compose("castle", 2, Controls(bars=8, form="AABA", ornaments=False), model)
+        forms[f"asked {rough}"] = asked.provenance["form"]
+    changed = [(own, other) for own, other in zip(forms[99.0], forms[-99.0], strict=True) if own != other]
+    assert changed
+    assert all(other[0] < own[0] and other[1].startswith("7 ") for own, other in changed)
+    assert forms["asked 99.0"] == forms["asked -99.0"]

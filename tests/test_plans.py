@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,10 @@ from hypothesis import strategies as st
 from made_up_corpus import made_up_song, random_cells
 
 from nesasset.compose.form_mining import bar_starts, mine_plan
-from nesasset.compose.plan import _typical
+from nesasset.compose.controls import Controls
+from nesasset.compose.plan import EQUALS, _found, _typical
+from nesasset.compose.request import resolve
+from nesasset.themes import theme
 from nesasset.vocabulary import (
     CONTROLS,
     EXACT,
@@ -113,3 +117,23 @@ def test_typical_songs_of_a_label() -> None:
     assert found[busy].min() > 0 > found[~busy].max()
     assert len(np.unique(found)) == 2  # by character alone, whatever the song's own label is
     assert _typical(controls, 7) == pytest.approx(np.zeros(60))
+
+
+def test_the_best_fitting_entries_are_drawn_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One entry that fits best by far is not drawn more often than the next few; what fits worse than these is rare."""
+    plan = importlib.import_module("nesasset.compose.plan")
+    drawn = np.zeros(40)
+
+    def cut(library: object, entry: int, bars: int) -> None:
+        drawn[entry] += 1
+
+    monkeypatch.setattr(plan, "_cut", cut)
+    monkeypatch.setattr(plan, "_is_usable", lambda found: True)
+    sampling = {"candidates": 1, "event_temperature": 1.0, "note_temperature": 1.0, "slot_temperature": 1.0, "min_p": 0.0}
+    request = resolve(theme("castle"), 1, Controls(bars=8), sampling)
+    fit = -3.0 * np.arange(40)
+    rng = np.random.default_rng(5)
+    for _ in range(1600):
+        _found({}, request, rng, fit, np.full(40, 16))
+    assert (np.abs(drawn[:EQUALS] / 1600 - 1 / EQUALS) < 0.03).all()
+    assert drawn[EQUALS:].sum() < 0.02 * 1600

@@ -38,6 +38,8 @@ ATTEMPTS = 4  # plans that a seed may draw until one of their drafts is alive an
 MOST_KNOWN = 0.2  # of a voice's 16-grams: a draft of which more stand in training songs is not new
 SMOOTH = -0.25  # bits a row that the seam costs more than bar lines inside: with less than this it is left as it came
 ENDINGS = 3  # that are written where it is not
+ROUGH = 0.5  # the same, above which endings are tried that foretell the beginning: a bar that varies the first one leads back to it
+FORETELLING = 2  # such endings
 
 
 def compose(
@@ -67,7 +69,6 @@ def compose(
         ModelMismatchError: The model cannot be loaded.
     """
     from nesasset.compose.assemble import to_score
-    from nesasset.compose.ending import endings
     from nesasset.compose.judge import is_lifeless
     from nesasset.compose.writer import write
 
@@ -84,10 +85,7 @@ def compose(
         if new:
             break
     best, figures = _best(order.model, order.request, drafts)
-    if figures and figures["surprisal"]["seam"] - figures["surprisal"]["interior"] > SMOOTH:
-        others = endings(order.model, order.request, best, [chance(f"ending {number}") for number in range(ENDINGS)], given)
-        others = [draft for draft in others if not is_lifeless(draft.cells, plan.bar_rows) and _is_new(draft, known)]
-        best, figures = _led_home(order, best, figures, others)
+    best, figures = _with_better_end(order, best, figures, given, chance)
     provenance = {**order.provenance, **figures}
     score = to_score(best, order.request, order.shapes, provenance, ornaments=order.request.wishes.ornaments is not False)
     return with_originality(score, order.model)
@@ -281,18 +279,35 @@ def _best(model: Model, request: Request, drafts: list[Draft]) -> tuple[Draft, d
     return draft, figures
 
 
-def _led_home(order: _Order, draft: Draft, figures: dict[str, Any], others: list[Draft]) -> tuple[Draft, dict[str, Any]]:
-    """Return the draft, or that one of others with its beginning after whose end the beginning surprises least."""
-    from nesasset.compose.judge import seam_bits
+def _with_better_end(
+    order: _Order, draft: Draft, figures: dict[str, Any], given: Given | None, chance: Callable[[object], np.random.Generator]
+) -> tuple[Draft, dict[str, Any]]:
+    """Return the draft, or one with another end, after which its beginning surprises least; and what is told of it.
 
-    if not others:
-        return draft, figures
-    _, _, *told = _judged(others[0], order.request)
-    seams = seam_bits(order.model, [(other.cells, other.slots) for other in others], *told)
-    if seams.min() >= figures["surprisal"]["seam"]:
-        return draft, figures
-    best = others[int(seams.argmin())]
-    return best, _surprise(order.model, order.request, best)
+    First with the plan's own last bars, then, unless the caller wrote the form, with a last bar that varies the first.
+    """
+    from dataclasses import replace
+
+    from nesasset.compose.ending import endings, foretelling
+    from nesasset.compose.judge import is_lifeless, seam_bits
+
+    rounds = [(SMOOTH, "ending", ENDINGS, draft.plan)]
+    if figures and not order.request.sections and (plan := foretelling(draft.plan)):
+        rounds.append((ROUGH, "foretelling", FORETELLING, plan))
+    known = index_of(order.model)
+    for limit, word, count, plan in rounds:
+        if not figures or figures["surprisal"]["seam"] - figures["surprisal"]["interior"] <= limit:
+            break
+        others = endings(order.model, order.request, replace(draft, plan=plan), [chance(f"{word} {number}") for number in range(count)], given)
+        others = [other for other in others if not is_lifeless(other.cells, plan.bar_rows) and _is_new(other, known)]
+        if not others:
+            continue
+        _, _, *told = _judged(others[0], order.request)
+        seams = seam_bits(order.model, [(other.cells, other.slots) for other in others], *told)
+        if seams.min() < figures["surprisal"]["seam"]:
+            draft = others[int(seams.argmin())]
+            figures = _surprise(order.model, order.request, draft)
+    return draft, figures
 
 
 def _surprise(model: Model, request: Request, draft: Draft) -> dict[str, Any]:

@@ -6,6 +6,7 @@ draft for it costs eight times as much as two bars do.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from nesasset.compose.plan import Plan
 from nesasset.compose.request import Request
 from nesasset.compose.writer import Draft, write
 from nesasset.model import Model
-from nesasset.vocabulary import FIXED_CLASSES
+from nesasset.vocabulary import FIXED_CLASSES, MAX_LAG, SILENT, VARIED
 
 BARS: Final = 2
 FARTHEST: Final = 4  # bars from the end in which something must be free
@@ -31,6 +32,18 @@ def first_free_bar(plan: Plan) -> int | None:
     if last < plan.n_bars - FARTHEST or last <= plan.home:
         return None
     return max(plan.home + 1, min(last, plan.n_bars - BARS))
+
+
+def foretelling(plan: Plan) -> Plan | None:
+    """Return a plan whose last bar varies the loop's first one; None where they are too near or too far apart, or nothing plays in both."""
+    last, home = plan.n_bars - 1, plan.home
+    playing = (plan.classes[home] != SILENT) & (plan.classes[last] != SILENT)
+    if not 2 <= last - home <= MAX_LAG or not playing[:3].any():
+        return None
+    lags, classes, shifts = plan.lags.copy(), plan.classes.copy(), plan.shifts.copy()
+    lags[last], shifts[last] = last - home, 0
+    classes[last] = np.where(playing, VARIED, SILENT)
+    return replace(plan, lags=lags, classes=classes, shifts=shifts)
 
 
 def endings(

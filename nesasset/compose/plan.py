@@ -26,11 +26,13 @@ from nesasset.vocabulary import CONTROLS, EXACT, HALVES, NEW, PLAN_CLASSES, RHYT
 
 _COLUMN: Final = {name: index for index, name in enumerate(CONTROLS)}
 SHARPNESS: Final = 1.5  # of the draw: a plan that fits worse by this much is e times rarer
+EQUALS: Final = 8  # best-fitting entries that are drawn alike: the best by far would make of a theme always the same
 CHORD_FLOOR: Final = 0.07  # of the likeliest chord's probability, below which none is drawn: rare chords lead astray
 CHORD_DRAWS: Final = 6  # of a progression, until its notes are in its key
 KEY_BARS: Final = 32  # of a long progression that are drawn at a time: as a whole it would wander from key to key
 LABEL_FIT: Final = 4.0  # what a plan of a song of the theme gains over others; the units are those of SHARPNESS
 TYPICAL_FIT: Final = 0.8  # what a plan gains for each factor of e by which its song's character speaks for the theme
+ROW_FIT: Final = 0.25  # what a plan loses for each frame that its song's rows are longer or shorter, up to four
 DENSITY_FIT: Final = 0.2  # what a plan loses for each class of density that its song is away from the theme's
 MODE_FIT: Final = 1.0  # how much less likely a form whose song is in the other mode than the theme
 UNTAUGHT_DENSITY_FIT: Final = 0.8  # the same where the model knows no songs of the theme: then density is what tells themes apart
@@ -186,7 +188,8 @@ def _found(
     long_enough = (sizes >= request.bars) & (fit > -OTHER_METRE / 2)
     if request.bars > LONGEST_BARS or not long_enough.any():
         return _movements(library, request, rng, fit, sizes)
-    weights = np.where(long_enough, np.exp(SHARPNESS * (fit - fit[long_enough].max())), 0.0)
+    best = np.sort(fit[long_enough])[-EQUALS:][0]
+    weights = np.where(long_enough, np.exp(SHARPNESS * np.minimum(fit - best, 0.0)), 0.0)
     for _ in range(DRAWS):
         plan = _cut(library, int(rng.choice(len(weights), p=weights / weights.sum())), request.bars)
         if _is_usable(plan):
@@ -207,7 +210,7 @@ def _fit(library: dict[str, NDArray[Any]], request: Request, sizes: NDArray[np.i
         fit -= 0.7 * np.minimum(np.abs(sizes - request.bars), 6)  # the beginning of a longer piece is no jingle
     else:
         fit += 1.0 * (library["bar_rows"] == 16)  # four-four is what a level's loop is expected to be in
-    fit -= 0.5 * np.minimum(np.abs(library["row_frames"] - request.row_frames), 4)
+    fit -= ROW_FIT * np.minimum(np.abs(library["row_frames"] - request.row_frames), 4)
     density = ASKED_DENSITY_FIT if request.onsets is not None else DENSITY_FIT if request.label else UNTAUGHT_DENSITY_FIT
     fit -= density * np.abs(controls[:, _COLUMN["density"]] - request.density)
     if request.noise_density:
