@@ -112,7 +112,7 @@ def test_a_round_brings_counts_nearer_to_the_songs(tmp_path: Path) -> None:
 )
 def test_a_broken_table_is_one_sentence(table: object) -> None:
     """Whatever stands there, the error says what to do."""
-    with pytest.raises(ModelMismatchError, match="export.calibrate"):
+    with pytest.raises(ModelMismatchError, match=r"export\.calibrate"):
         Calibration.of({KEY: table}, "a-model")
 
 

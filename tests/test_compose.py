@@ -13,8 +13,8 @@ from nesasset.certificate import certify
 from nesasset.chords import chord_tones
 from nesasset.compose import _harmony, compose, compose_bars
 from nesasset.compose.assemble import shift_for
-from nesasset.compose.controls import Controls
 from nesasset.compose.calibration import DEFAULT
+from nesasset.compose.controls import Controls
 from nesasset.compose.given import Given
 from nesasset.compose.judge import is_lifeless
 from nesasset.compose.key import find_key, key_profile, mode_profile, pitch_class_weights

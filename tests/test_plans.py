@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_corpus import made_up_song, random_cells
 
-from nesasset.compose.form_mining import bar_starts, mine_plan
 from nesasset.compose.controls import Controls
+from nesasset.compose.form_mining import bar_starts, mine_plan
 from nesasset.compose.plan import EQUALS, _found, _typical
 from nesasset.compose.request import resolve
 from nesasset.themes import theme

@@ -71,7 +71,7 @@ class Calibration:
 
 def places(bar: NDArray[np.generic]) -> NDArray[np.float64]:
     """Return the mean of rows' values, (16, ...), at each of PLACES, (n_places, ...)."""
-    return np.stack([bar[_PLACE_OF_ROW == place].mean(axis=0) for place in range(len(PLACES))])
+    return np.stack([bar[place == _PLACE_OF_ROW].mean(axis=0) for place in range(len(PLACES))])
 
 
 _VOICES: Final = np.array((-0.3, -0.1, 0.0, 0.2), dtype=np.float32)  # pulse 1 had too many notes as nes-1 came, drums too few

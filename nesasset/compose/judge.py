@@ -141,7 +141,7 @@ def line_bits(
     """
     n = len(cells)
     start = n if home is None else home * bar_rows
-    on = [tuple(np.concatenate([array, array[start : start + bar_rows]]) for array in (cells, slots))]
+    on = [(np.concatenate([cells, cells[start : start + bar_rows]]), np.concatenate([slots, slots[start : start + bar_rows]]))]
     rows = np.array(lines, dtype=np.int64) * bar_rows
     contexts = np.minimum(rows, CONTEXT_ROWS)
     bits = np.zeros(len(rows))
