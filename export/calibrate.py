@@ -4,8 +4,9 @@
 
 Counted are, over windows of 16 bars, how often a voice that plays begins a note at each place of the bar, how often it falls silent,
 and how much of what sounds lies on each degree of the key. What composed loops have too little of becomes likelier by a part of the
-difference of log odds, round after round. Notes outside the key's scale are left as they are: they lead astray. Only training songs
-are looked at, so that the judge's are as unknown as before. nesasset/compose/calibration.py says where the numbers act.
+difference of log odds, round after round. Of the degrees only those that major and minor share: the others are what a mode is told by,
+or lie outside the key. Only training songs are looked at, so that the judge's are as unknown as before.
+nesasset/compose/calibration.py says where the numbers act.
 """
 
 from __future__ import annotations
@@ -85,11 +86,11 @@ def corrected(calibration: Calibration, real: Counts, composed: Counts) -> Calib
         difference = np.log(wanted / (1 - wanted)) - np.log(came / (1 - came))
         return np.clip(old + PART * difference, -LIMIT, LIMIT).astype(np.float32)
 
-    scale = np.isin(np.arange(12), SCALES["major"]), np.isin(np.arange(12), (*SCALES["minor"], 11))  # with the leading note
+    shared = np.isin(np.arange(12), sorted(set(SCALES["major"]) & set(SCALES["minor"])))
     return Calibration(
         step(calibration.onsets, real.onsets, composed.onsets),
         step(calibration.rests, real.rests, composed.rests),
-        np.where(scale, step(calibration.degrees, real.degrees, composed.degrees), calibration.degrees).astype(np.float32),
+        np.where(shared, step(calibration.degrees, real.degrees, composed.degrees), calibration.degrees).astype(np.float32),
     )
 
 
