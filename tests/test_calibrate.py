@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from made_up_corpus import write_split
 from standin_model import STANDIN, standin
 
-from export.calibrate import LIMIT, PART, Counts, compose_pieces, corrected, count, main
+from export.calibrate import DEGREE_LIMIT, LIMIT, PART, Counts, compose_pieces, corrected, count, main
 from export.measures import cells_to_piece
 from nesasset.compose.calibration import DEFAULT, KEY, MODES, PLACES, Calibration
 from nesasset.errors import ModelMismatchError
@@ -49,7 +49,7 @@ def test_what_is_counted() -> None:
 
 
 def test_what_there_is_too_little_of_becomes_likelier() -> None:
-    """By a part of the difference of log odds, up to a limit; equal counts change nothing, and degrees that tell a mode are left alone."""
+    """By a part of the difference of log odds, up to a limit; equal counts change nothing, and notes outside the scale are left alone."""
     even = Counts(np.full((len(PLACES), 4), 0.5), np.full(4, 0.1), np.full((len(MODES), 12), 1 / 12))
     same = corrected(DEFAULT, even, even)
     assert all((getattr(same, name) == getattr(DEFAULT, name)).all() for name in ("onsets", "rests", "degrees"))
@@ -59,8 +59,8 @@ def test_what_there_is_too_little_of_becomes_likelier() -> None:
     moved = corrected(zeros(), wanted, even)
     assert moved.onsets[0, 2] == pytest.approx(PART * np.log(4)) and moved.onsets[1, 1] == LIMIT
     assert np.count_nonzero(moved.onsets) == 2 and not moved.rests.any()
-    assert all(np.flatnonzero(degrees).tolist() == [0, 2, 5, 7] for degrees in moved.degrees)
-    assert (moved.degrees[moved.degrees != 0] > 0).all()
+    assert np.flatnonzero(moved.degrees[MODES.index("major")]).tolist() == [0, 2, 4, 5, 7, 9, 11]
+    assert (moved.degrees[moved.degrees != 0] == np.float32(DEGREE_LIMIT)).all()
 
 
 def test_the_table_acts(tmp_path: Path) -> None:
