@@ -20,6 +20,7 @@ from click.testing import CliRunner  # noqa: E402
 from made_up_corpus import write_corpus  # noqa: E402
 
 from export.dataset import PITCH_COLUMNS, Corpus, Crop, CropConfig, Crops, take, transpose, windows  # noqa: E402
+from export.mix import main as mix  # noqa: E402
 from export.model import ModelConfig, RowModel  # noqa: E402
 from export.train import TrainConfig, begin_with, check_shares, load_config, load_model, main, rate_factor  # noqa: E402
 from nesasset.chords import transpose_chords  # noqa: E402
@@ -271,3 +272,25 @@ def test_unknown_settings_are_refused(tmp_path):
     path.write_text("[train]\nstepps = 3\n", encoding="utf-8")
     with pytest.raises(TypeError, match="stepps"):
         load_config(path)
+
+
+@pytest.mark.filterwarnings("ignore")  # as above
+def test_a_mixed_network_lies_between_two(folder, tmp_path):
+    """Every averaged weight is the weighted mean of both runs'; what comes out loads; other sizes are refused in a sentence."""
+    config = tmp_path / "tiny.toml"
+    config.write_text(TINY, encoding="utf-8")
+    runs = [tmp_path / name for name in ("one", "two")]
+    arguments = ["--corpus", str(folder), "--config", str(config), "--out"]
+    main([*arguments, str(runs[0])], standalone_mode=False)
+    main([*arguments, str(runs[1]), "--start", str(runs[0] / "best.ckpt")], standalone_mode=False)
+    out = tmp_path / "mixed.ckpt"
+    done = CliRunner().invoke(mix, [*(str(run / "best.ckpt") for run in runs), "--share", "0.25", "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    first, second, mixed = (load_model(path)[0].state_dict() for path in (runs[0] / "best.ckpt", runs[1] / "best.ckpt", out))
+    assert any((first[name] != second[name]).any() for name in first)
+    for name, weight in mixed.items():
+        assert torch.allclose(weight, 0.25 * first[name] + 0.75 * second[name], atol=1e-6), name
+    config.write_text(TINY.replace("layers = 1", "layers = 2"), encoding="utf-8")
+    main([*arguments, str(tmp_path / "larger")], standalone_mode=False)
+    refused = CliRunner().invoke(mix, [str(out), str(tmp_path / "larger" / "best.ckpt"), "-o", str(out)])
+    assert refused.exit_code == 2 and "mix runs of one [model]" in refused.output
