@@ -4,7 +4,7 @@
 
 Counted are, over windows of 16 bars, how often a voice that plays begins a note at each place of the bar, how often it falls silent,
 and how much of what sounds lies on each degree of the key. What composed loops have too little of becomes likelier by a part of the
-difference of log odds, round after round; degrees by little, or the key blurs, and those outside the key's scale not at all. Only
+difference of log odds, round after round, of the same seeds; degrees by little, or the key blurs, and those outside the key's scale not at all. Only
 training songs are looked at, so that the judge's are as unknown as before. nesasset/compose/calibration.py says where the numbers act.
 """
 
@@ -38,7 +38,7 @@ from nesasset.vocabulary import LOWEST_PITCH, ONSET_ID, REST_ID
 
 BARS: Final = 16
 WINDOWS: Final = 800  # of songs, as many games as possible
-PART: Final = 0.5  # of a difference that is made up for in the first round; in the n-th an n-th of it: forms are drawn by chance
+PART: Final = 0.5  # of a difference that is made up for in one round: the servo of density makes of what is rarer here more there
 LIMIT: Final = 1.0  # of what onsets and rests gain
 DEGREE_LIMIT: Final = 0.3  # of what a degree gains: with a tonic rarer by 0.5 a tenth more of the pieces left their theme's mode
 LEAST: Final = 1e-4  # a share below which counts say nothing
@@ -78,13 +78,13 @@ def count(pieces: Sequence[Piece]) -> Counts:
     return Counts(places(onsets / bars), rests / (bars * BAR_ROWS), degrees)
 
 
-def corrected(calibration: Calibration, real: Counts, composed: Counts, part: float = PART) -> Calibration:
+def corrected(calibration: Calibration, real: Counts, composed: Counts) -> Calibration:
     """Return a calibration that makes up for a part of what composed pieces have too much or too little of."""
 
     def step(old: NDArray[np.float32], wanted: NDArray[np.float64], came: NDArray[np.float64], limit: float = LIMIT) -> NDArray[np.float32]:
         wanted, came = (np.clip(share, LEAST, 1 - LEAST) for share in (wanted, came))
         difference = np.log(wanted / (1 - wanted)) - np.log(came / (1 - came))
-        return np.clip(old + part * difference, -limit, limit).astype(np.float32)
+        return np.clip(old + PART * difference, -limit, limit).astype(np.float32)
 
     inside = np.stack([np.isin(np.arange(12), SCALES["major"]), np.isin(np.arange(12), (*SCALES["minor"], 11))])  # with the leading note
     return Calibration(
@@ -128,10 +128,10 @@ def main(corpus: Path, path: Path, rounds: int, pieces: int, seed: int) -> None:
     real = count([window.piece for window in windows])
     calibration = Calibration.of(json.loads(path.read_text(encoding="utf-8")), path.stem)
     for number in range(rounds):
-        composed = count(compose_pieces(replace_sidecar(path, calibration), pieces, seed + number * pieces))
+        composed = count(compose_pieces(replace_sidecar(path, calibration), pieces, seed))
         click.echo(f"round {number + 1}: {farthest(real, composed):.4f} apart on average, {pieces} pieces")
         show(real, composed)
-        calibration = corrected(calibration, real, composed, PART / (number + 1))
+        calibration = corrected(calibration, real, composed)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(dumps_sidecar(with_calibration(path, calibration)), encoding="utf-8")
     os.replace(temporary, path)

@@ -30,7 +30,7 @@ def mix(first: dict[str, Any], second: dict[str, Any], share: float) -> dict[str
     theirs, own = averaged_weights(first), averaged_weights(second)
     shapes = [{name: tuple(tensor.shape) for name, tensor in weights.items()} for weights in (theirs, own)]
     if shapes[0] != shapes[1]:
-        odd = sorted(set(shapes[0].items()) ^ set(shapes[1].items()))[0][0]
+        odd = min(set(shapes[0].items()) ^ set(shapes[1].items()))[0]
         raise click.UsageError(f"the two networks differ in {odd}: {shapes[0].get(odd)} and {shapes[1].get(odd)}; mix runs of one [model]")
     mixed = {name: share * theirs[name] + (1 - share) * own[name] for name in own if own[name].is_floating_point() and not name.startswith(KEPT)}
     state = {name: tensor for name, tensor in second["state_dict"].items() if name.startswith(PREFIX)}
