@@ -120,7 +120,7 @@ def test_typical_songs_of_a_label() -> None:
 
 
 def test_the_best_fitting_entries_are_drawn_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One entry that fits best by far is not drawn more often than the next few; what fits worse than these is rare."""
+    """One entry that fits best by far is not drawn more often than the next few; what fits worse is rare, and what was asked for goes before."""
     plan = importlib.import_module("nesasset.compose.plan")
     drawn = np.zeros(40)
 
@@ -137,3 +137,8 @@ def test_the_best_fitting_entries_are_drawn_alike(monkeypatch: pytest.MonkeyPatc
         _found({}, request, rng, fit, np.full(40, 16))
     assert (np.abs(drawn[:EQUALS] / 1600 - 1 / EQUALS) < 0.03).all()
     assert drawn[EQUALS:].sum() < 0.02 * 1600
+    for asked in (Controls(bars=8, density=0.5), Controls(bars=8, intensity=0.5), Controls(bars=8, register="low")):
+        drawn[:] = 0
+        for _ in range(100):
+            _found({}, resolve(theme("castle"), 1, asked, sampling), rng, fit, np.full(40, 16))
+        assert drawn[0] > 90

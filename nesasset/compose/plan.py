@@ -26,7 +26,7 @@ from nesasset.vocabulary import CONTROLS, EXACT, HALVES, NEW, PLAN_CLASSES, RHYT
 
 _COLUMN: Final = {name: index for index, name in enumerate(CONTROLS)}
 SHARPNESS: Final = 1.5  # of the draw: a plan that fits worse by this much is e times rarer
-EQUALS: Final = 8  # best-fitting entries that are drawn alike: the best by far would make of a theme always the same
+EQUALS: Final = 8  # best-fitting entries that are drawn alike, unless a density or register was asked for: the best by far would make of a theme always the same
 CHORD_FLOOR: Final = 0.07  # of the likeliest chord's probability, below which none is drawn: rare chords lead astray
 CHORD_DRAWS: Final = 6  # of a progression, until its notes are in its key
 KEY_BARS: Final = 32  # of a long progression that are drawn at a time: as a whole it would wander from key to key
@@ -188,7 +188,8 @@ def _found(
     long_enough = (sizes >= request.bars) & (fit > -OTHER_METRE / 2)
     if request.bars > LONGEST_BARS or not long_enough.any():
         return _movements(library, request, rng, fit, sizes)
-    best = np.sort(fit[long_enough])[-EQUALS:][0]
+    alike = 1 if request.onsets is not None or request.wishes.register else EQUALS
+    best = np.sort(fit[long_enough])[-alike:][0]
     weights = np.where(long_enough, np.exp(SHARPNESS * np.minimum(fit - best, 0.0)), 0.0)
     for _ in range(DRAWS):
         plan = _cut(library, int(rng.choice(len(weights), p=weights / weights.sum())), request.bars)
