@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 from dataclasses import replace
@@ -15,9 +16,15 @@ from standin_model import STANDIN, standin
 
 from export.calibrate import DEGREE_LIMIT, LIMIT, PART, Counts, compose_pieces, corrected, count, main
 from export.measures import cells_to_piece
+from nesasset.compose import _harmony
 from nesasset.compose.calibration import DEFAULT, KEY, MODES, PLACES, Calibration
+from nesasset.compose.controls import Controls
+from nesasset.compose.given import Given
+from nesasset.compose.plan import draw_plan
+from nesasset.compose.request import generator, resolve
 from nesasset.errors import ModelMismatchError
 from nesasset.model import load_model
+from nesasset.themes import theme
 from nesasset.vocabulary import HOLD_ID, LOWEST_PITCH, ONSET_ID, REST_ID
 
 
@@ -75,6 +82,20 @@ def test_the_table_acts(tmp_path: Path) -> None:
     assert (after.onsets[2, :3] > before.onsets[2, :3] + 0.1).all()
     assert (after.onsets[0, :3] < before.onsets[0, :3] - 0.1).all()
     assert (after.rests > before.rests).all()
+
+
+def test_beside_music_that_was_there_it_does_not_act() -> None:
+    """A piece's own bars and its motif are written with the model's table, what joins somebody's music without it."""
+    writer = importlib.import_module("nesasset.compose.writer")
+    model, table = standin(), zeros()
+    table.rests[:] = 0.5
+    model.sidecar = {**model.sidecar, KEY: table.to_json()}
+    request = resolve(theme("castle"), 4, Controls(bars=4), model.sidecar["sampling"])
+    plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
+    nothing = Given.nothing(plan.n_bars * plan.bar_rows)
+    for given, acts in ((None, True), (nothing, True), (replace(nothing, own=False), False)):
+        desk = writer._Desk(model, request, plan, [generator(("chance",))], given)
+        assert (desk.steering.calibration.rests == (0.5 if acts else 0)).all()
 
 
 def test_keys_and_metres() -> None:

@@ -64,4 +64,4 @@ def endings(
     cells, slots = np.array(draft.cells), np.array(draft.slots)
     rows = slice(bar * draft.plan.bar_rows, None)
     cells[rows], slots[rows] = (-1, -1) if given is None else (given.cells[rows], given.slots[rows])
-    return write(model, request, draft.plan, generators, Given(cells, slots))
+    return write(model, request, draft.plan, generators, Given(cells, slots, own=given is None or given.own))

@@ -16,6 +16,8 @@ class Given:
     """(n_rows, 4), columns P1, P2, TR, NO; -1 where the writer is free."""
     slots: NDArray[np.int64]
     """(n_rows, 3), of P1, P2, NO: the instrument of each note that is given, -1 elsewhere and where the writer is to choose it."""
+    own: bool = False
+    """Whether what stands belongs to the piece, a motif or its own first bars, and is not music that was there before."""
 
     def __post_init__(self) -> None:
         assert self.cells.shape == (len(self.slots), 4) and self.slots.shape == (len(self.cells), 3)
@@ -23,7 +25,7 @@ class Given:
     @staticmethod
     def nothing(n_rows: int) -> Given:
         """Return rows in which everything is free."""
-        return Given(np.full((n_rows, 4), -1, dtype=np.int64), np.full((n_rows, 3), -1, dtype=np.int64))
+        return Given(np.full((n_rows, 4), -1, dtype=np.int64), np.full((n_rows, 3), -1, dtype=np.int64), own=True)
 
     def bars(self, bar_rows: int) -> NDArray[np.bool_]:
         """Return which bars are given as a whole, shape (n_bars,)."""

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nesasset.compose.calibration import Calibration
+from nesasset.compose.calibration import DEFAULT, Calibration
 from nesasset.compose.given import Given
 from nesasset.compose.likeness import classify
 from nesasset.compose.plan import Plan
@@ -206,7 +206,9 @@ class _Desk:
         self.whole = self.given.bars(plan.bar_rows)
         self.count, self.n_rows, self.bar_rows, self.home = count, n_rows, plan.bar_rows, plan.home * plan.bar_rows
         self.song = song_vectors(model, plan, request).repeat(count)
-        self.steering = Steering(request, plan, self.given, control_classes(plan, request), Calibration.of(model.sidecar, model.name))
+        # Beside music that was there, its own bars say where notes begin and how long voices rest.
+        calibration = Calibration.of(model.sidecar, model.name) if self.given.own else DEFAULT
+        self.steering = Steering(request, plan, self.given, control_classes(plan, request), calibration)
         self.chords = chord_features(plan.chords, plan.lags, plan.home if request.loops else None)
         self.cells = np.repeat(np.where(self.given.cells >= 0, self.given.cells, HOLD_ID)[None], count, axis=0)
         self.slots = np.repeat(self.given.slots[None], count, axis=0)
