@@ -11,11 +11,10 @@ training songs are looked at, so that the judge's are as unknown as before. nesa
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 import numpy as np
@@ -24,13 +23,15 @@ from rich.console import Console
 from rich.progress import track
 
 from export.judge import draw_windows
-from export.judging.sides import BAR_ROWS, song_windows
+from export.judging.sides import song_windows
 from export.measures import Piece, score_to_piece
 from export.to_onnx import dumps_sidecar, write_sums
 from nesasset.compose import Controls, compose
-from nesasset.compose.calibration import KEY, MODES, PLACES, Calibration, places
+from nesasset.compose.calibration import BAR_ROWS, KEY, MODES, PLACES, Calibration, places
 from nesasset.compose.key import find_key
 from nesasset.compose.scales import SCALES
+from nesasset.errors import NesassetError
+from nesasset.formats import files
 from nesasset.model import Model, load_model
 from nesasset.themes import THEMES
 from nesasset.units import VOICES
@@ -41,6 +42,7 @@ WINDOWS: Final = 800  # of songs, as many games as possible
 PART: Final = 0.5  # of a difference that is made up for in one round: the servo of density makes of what is rarer here more there
 LIMIT: Final = 1.0  # of what onsets and rests gain
 DEGREE_LIMIT: Final = 0.3  # of what a degree gains: with a tonic rarer by 0.5 a tenth more of the pieces left their theme's mode
+SCALE_OF: Final = {"major": SCALES["major"], "minor": (*SCALES["minor"], 11)}  # minor with its leading note
 LEAST: Final = 1e-4  # a share below which counts say nothing
 
 
@@ -86,7 +88,7 @@ def corrected(calibration: Calibration, real: Counts, composed: Counts) -> Calib
         difference = np.log(wanted / (1 - wanted)) - np.log(came / (1 - came))
         return np.clip(old + PART * difference, -limit, limit).astype(np.float32)
 
-    inside = np.stack([np.isin(np.arange(12), SCALES["major"]), np.isin(np.arange(12), (*SCALES["minor"], 11))])  # with the leading note
+    inside = np.stack([np.isin(np.arange(12), SCALE_OF[mode]) for mode in MODES])
     return Calibration(
         step(calibration.onsets, real.onsets, composed.onsets),
         step(calibration.rests, real.rests, composed.rests),
@@ -94,7 +96,7 @@ def corrected(calibration: Calibration, real: Counts, composed: Counts) -> Calib
     )
 
 
-def farthest(real: Counts, composed: Counts) -> float:
+def apart(real: Counts, composed: Counts) -> float:
     """Return the mean difference of shares, absolute, over all that is calibrated."""
     pairs = ((real.onsets, composed.onsets), (real.rests, composed.rests), (real.degrees, composed.degrees))
     return float(np.mean(np.concatenate([np.abs(a - b).ravel() for a, b in pairs])))
@@ -111,9 +113,11 @@ def compose_pieces(model: Model, pieces: int, seed: int) -> list[Piece]:
     return made
 
 
-def with_calibration(model: Path, calibration: Calibration) -> dict[str, Any]:
-    """Return the sidecar of a model with a calibration in it."""
-    return {**json.loads(model.read_text(encoding="utf-8")), KEY: calibration.to_json()}
+def calibrated(path: Path, calibration: Calibration) -> Model:
+    """Return the model of a sidecar with a calibration that is not in its file yet."""
+    model = load_model(path)
+    model.sidecar = {**model.sidecar, KEY: calibration.to_json()}
+    return model
 
 
 @click.command()
@@ -124,26 +128,25 @@ def with_calibration(model: Path, calibration: Calibration) -> dict[str, Any]:
 @click.option("--seed", type=int, default=20000, show_default=True)
 def main(corpus: Path, path: Path, rounds: int, pieces: int, seed: int) -> None:
     """Calibrate a model by its training songs."""
+    if not (corpus / "cells.npy").is_file():
+        raise click.UsageError(f"{corpus} is not a prepared split: give e.g. corpus/train")
     windows = draw_windows(song_windows(corpus, BARS), WINDOWS, np.random.default_rng(seed))
+    if not windows:
+        raise click.ClickException(f"{corpus} has no song of {BARS} bars of {BAR_ROWS} rows to compare with; prepare longer songs")
     real = count([window.piece for window in windows])
-    calibration = Calibration.of(json.loads(path.read_text(encoding="utf-8")), path.stem)
-    for number in range(rounds):
-        composed = count(compose_pieces(replace_sidecar(path, calibration), pieces, seed))
-        click.echo(f"round {number + 1}: {farthest(real, composed):.4f} apart on average, {pieces} pieces")
-        show(real, composed)
-        calibration = corrected(calibration, real, composed)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(dumps_sidecar(with_calibration(path, calibration)), encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        calibration = Calibration.of(load_model(path).sidecar, path.stem)
+        for number in range(rounds):
+            composed = count(compose_pieces(calibrated(path, calibration), pieces, seed))
+            click.echo(f"round {number + 1}: {apart(real, composed):.4f} apart on average, {pieces} pieces")
+            show(real, composed)
+            calibration = corrected(calibration, real, composed)
+        sidecar = json.loads(path.read_text(encoding="utf-8"))
+        files.write_bytes(path, dumps_sidecar({**sidecar, KEY: calibration.to_json()}).encode())
+    except NesassetError as error:
+        raise click.ClickException(str(error)) from error
     write_sums(path.parent)
     click.echo(f"{path}: calibrated; what the last round's table would give has not been composed")
-
-
-def replace_sidecar(path: Path, calibration: Calibration) -> Model:
-    """Return the model with a calibration that is not in its file yet."""
-    model = load_model(path)
-    model.sidecar = {**model.sidecar, KEY: calibration.to_json()}
-    return model
 
 
 def show(real: Counts, composed: Counts) -> None:

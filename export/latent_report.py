@@ -12,7 +12,6 @@ table between its two marks in the file.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -179,13 +178,17 @@ def _cosines(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[
     return np.asarray(a @ b.T)
 
 
-def _piece_of(name: str, model: Model, seed: int) -> Score:
-    return compose(name, seed, Controls(bars=BARS, candidates=1), model)
+def _play(score: Score) -> Audio:
+    return render(drive(score))
 
 
-def _certified(make: Callable[[int], Score], seed: int, play: Callable[[Score], Audio]) -> Score:
-    """Return the first of some seeds' pieces that passes its certificate, as those do that people morph."""
-    return first_certified(make, seed, play, "a morph", "a piece").score
+def _end(name: str, seed: int, model: Model) -> Score:
+    """Return a composed piece that passes its certificate, as those do that people morph."""
+
+    def make(used: int) -> Score:
+        return compose(name, used, Controls(bars=BARS, candidates=1), model)
+
+    return first_certified(make, seed, _play, "a morph", f"a {name}").score
 
 
 def ways(model: Model, count: int) -> dict[str, float]:
@@ -194,13 +197,9 @@ def ways(model: Model, count: int) -> dict[str, float]:
     A way one of whose steps passes with none of the seeds that are tried is given up, as it is for people, and only counted.
     """
     falls, rises, monotone, passed, total, given_up = [], [], 0, 0, 0, 0
-
-    def play(score: Score) -> Audio:
-        return render(drive(score))
-
     for number in range(count):
         names = THEMES[number % len(THEMES)], THEMES[(number + 1) % len(THEMES)]
-        ends = [_certified(partial(_piece_of, name, model), 100 + number, play) for name in names]
+        ends = [_end(name, 100 + number, model) for name in names]
         if ends[0].bar_rows != ends[1].bar_rows:
             continue
         way = Way.between(ends[0], ends[1], model)
@@ -209,7 +208,7 @@ def ways(model: Model, count: int) -> dict[str, float]:
             for place in range(1, STEPS - 1):
                 beyond = way.progress(steps[-1], (place - 1) / (STEPS - 1))
                 total += 1
-                found = first_certified(partial(way.step, place, STEPS, number, beyond=beyond), number, play, "a morph", "a step")
+                found = first_certified(partial(way.step, place, STEPS, number, beyond=beyond), number, _play, "a morph", "a step")
                 steps.append(found.score)
                 passed += found.attempt == 0
         except CertificateError as error:

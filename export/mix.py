@@ -8,36 +8,35 @@ encoder of the latent is the second's. What comes out is for `export.to_onnx` an
 
 from __future__ import annotations
 
-import os
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 import torch
+from torch import Tensor
 
-from export.train import averaged_weights
+from export.evaluate import open_checkpoint
+from export.train import split_settings
+from nesasset.errors import NesassetError
+from nesasset.features import FEATURES
+from nesasset.formats import files
 
-PREFIX = "average.module."
 KEPT = "encoder."  # nothing hears another encoder's points
 
 
-def mix(first: dict[str, Any], second: dict[str, Any], share: float) -> dict[str, Any]:
-    """Return the second checkpoint with averaged weights of which `share` are the first's.
+def mix(first: dict[str, Tensor], second: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Return weights of which `share` are the first's, the rest and the encoder the second's.
 
     Raises:
         click.UsageError: The two networks are not of one shape.
     """
-    theirs, own = averaged_weights(first), averaged_weights(second)
-    shapes = [{name: tuple(tensor.shape) for name, tensor in weights.items()} for weights in (theirs, own)]
+    shapes = [{name: tuple(tensor.shape) for name, tensor in weights.items()} for weights in (first, second)]
     if shapes[0] != shapes[1]:
         odd = min(set(shapes[0].items()) ^ set(shapes[1].items()))[0]
         raise click.UsageError(f"the two networks differ in {odd}: {shapes[0].get(odd)} and {shapes[1].get(odd)}; mix runs of one [model]")
-    mixed = {name: share * theirs[name] + (1 - share) * own[name] for name in own if own[name].is_floating_point() and not name.startswith(KEPT)}
-    state = {name: tensor for name, tensor in second["state_dict"].items() if name.startswith(PREFIX)}
     return {
-        "features": second["features"],
-        "settings": second["settings"],
-        "state_dict": state | {PREFIX + name: tensor for name, tensor in mixed.items()},
+        name: share * first[name] + (1 - share) * tensor if tensor.is_floating_point() and not name.startswith(KEPT) else tensor
+        for name, tensor in second.items()
     }
 
 
@@ -48,10 +47,18 @@ def mix(first: dict[str, Any], second: dict[str, Any], share: float) -> dict[str
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
 def main(first: Path, second: Path, share: float, out: Path) -> None:
     """Mix two checkpoints."""
-    mixed = mix(*(torch.load(path, map_location="cpu", weights_only=True) for path in (first, second)), share)
-    temporary = out.with_name(f"{out.name}.{os.getpid()}.tmp")
-    torch.save(mixed, temporary)
-    os.replace(temporary, out)
+    (theirs, _), (own, settings) = open_checkpoint(first), open_checkpoint(second)
+    mixed = mix(theirs.state_dict(), own.state_dict(), share)
+    checkpoint = {
+        "state_dict": {f"average.module.{name}": tensor for name, tensor in mixed.items()},
+        "features": dict(FEATURES),
+        "settings": split_settings(asdict(settings)),
+    }
+    try:
+        with files.whole_file(out) as file, files.telling(out):
+            torch.save(checkpoint, file)
+    except NesassetError as error:
+        raise click.ClickException(str(error)) from error
     click.echo(f"{out}: {share:g} of {first}, the rest {second}")
 
 

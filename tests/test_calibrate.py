@@ -126,6 +126,20 @@ def test_a_round_brings_counts_nearer_to_the_songs(tmp_path: Path) -> None:
     assert not list(folder.glob("*.tmp"))
 
 
+def test_what_cannot_be_calibrated_is_one_sentence(tmp_path: Path) -> None:
+    """No prepared split, songs that are too short, a sidecar that is none: an error says so, and the model's files stay."""
+    folder = tmp_path / "models"
+    shutil.copytree(STANDIN.parent, folder)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    short, long = write_split(tmp_path / "short", 5, 3, 4), write_split(tmp_path / "long", 5, 3, 17)
+    broken = tmp_path / "broken.json"
+    broken.write_text("{", encoding="utf-8")
+    for corpus, model, words in ((tmp_path, folder / "standin.json", "not a prepared split"), (short, folder / "standin.json", "no song of 16 bars"), (long, broken, "broken.json")):
+        done = CliRunner().invoke(main, ["--corpus", str(corpus), "--model", str(model), "--pieces", "8"])
+        assert done.exit_code in (1, 2) and isinstance(done.exception, SystemExit) and words in done.output
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
 @pytest.mark.parametrize(
     "table",
     [{}, 7, {"onsets": 1}, {"onsets": [[0] * 4] * 5, "rests": [0, 0, 0], "degrees": [[0] * 12] * 2}, {"onsets": [["x"] * 4] * 5, "rests": [0] * 4, "degrees": [[0] * 12] * 2},

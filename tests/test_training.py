@@ -294,3 +294,7 @@ def test_a_mixed_network_lies_between_two(folder, tmp_path):
     main([*arguments, str(tmp_path / "larger")], standalone_mode=False)
     refused = CliRunner().invoke(mix, [str(out), str(tmp_path / "larger" / "best.ckpt"), "-o", str(out)])
     assert refused.exit_code == 2 and "mix runs of one [model]" in refused.output
+    config.write_text("no checkpoint", encoding="utf-8")
+    refused = CliRunner().invoke(mix, [str(out), str(config), "-o", str(tmp_path / "other.ckpt")])
+    assert refused.exit_code == 1 and "is not a checkpoint of export.train" in refused.output
+    assert not (tmp_path / "other.ckpt").exists()

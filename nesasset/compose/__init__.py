@@ -291,12 +291,14 @@ def _with_better_end(
     from nesasset.compose.ending import endings, foretelling
     from nesasset.compose.judge import is_lifeless, seam_bits
 
+    if not figures:  # it ends
+        return draft, figures
     rounds = [(SMOOTH, "ending", ENDINGS, draft.plan)]
-    if figures and not order.request.sections and (plan := foretelling(draft.plan)):
+    if not order.request.sections and (plan := foretelling(draft.plan)):
         rounds.append((ROUGH, "foretelling", FORETELLING, plan))
     known = index_of(order.model)
     for limit, word, count, plan in rounds:
-        if not figures or figures["surprisal"]["seam"] - figures["surprisal"]["interior"] <= limit:
+        if figures["surprisal"]["seam"] - figures["surprisal"]["interior"] <= limit:
             break
         others = endings(order.model, order.request, replace(draft, plan=plan), [chance(f"{word} {number}") for number in range(count)], given)
         others = [other for other in others if not is_lifeless(other.cells, plan.bar_rows) and _is_new(other, known)]

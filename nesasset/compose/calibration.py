@@ -36,7 +36,7 @@ class Calibration:
 
     @staticmethod
     def of(sidecar: Mapping[str, Any], name: str = "the model") -> Calibration:
-        """Return a model's calibration; one that was never calibrated has that of the first model that was.
+        """Return a model's calibration; one that was never calibrated has DEFAULT.
 
         Raises:
             ModelMismatchError: The table in the sidecar has another shape.
@@ -74,6 +74,7 @@ def places(bar: NDArray[np.generic]) -> NDArray[np.float64]:
     return np.stack([bar[place == _PLACE_OF_ROW].mean(axis=0) for place in range(len(PLACES))])
 
 
-_VOICES: Final = np.array((-0.3, -0.1, 0.0, 0.2), dtype=np.float32)  # pulse 1 had too many notes as nes-1 came, drums too few
+# What composing music like NES-MDB's needed before there were tables.
+_VOICES: Final = np.array((-0.3, -0.1, 0.0, 0.2), dtype=np.float32)  # pulse 1 had too many notes, drums too few
 _TONIC: Final = np.where(np.arange(12) == 0, np.float32(-0.2), np.float32(0))  # it dwelt there
 DEFAULT: Final = Calibration(np.tile(_VOICES, (len(PLACES), 1)), np.zeros(4, dtype=np.float32), np.tile(_TONIC, (len(MODES), 1)))

@@ -17,7 +17,7 @@ class Given:
     slots: NDArray[np.int64]
     """(n_rows, 3), of P1, P2, NO: the instrument of each note that is given, -1 elsewhere and where the writer is to choose it."""
     own: bool = False
-    """Whether what stands belongs to the piece, a motif or its own first bars, and is not music that was there before."""
+    """Whether what stands belongs to the piece, a motif or bars that were written before, and is not somebody's music that is joined."""
 
     def __post_init__(self) -> None:
         assert self.cells.shape == (len(self.slots), 4) and self.slots.shape == (len(self.cells), 3)
