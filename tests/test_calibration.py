@@ -1,0 +1,66 @@
+"""A model's calibration: where its numbers act, and what a sidecar may hold."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from standin_model import standin
+
+from nesasset.compose import _harmony
+from nesasset.compose.calibration import DEFAULT, KEY, MODES, PLACES, Calibration
+from nesasset.compose.controls import Controls
+from nesasset.compose.given import Given
+from nesasset.compose.plan import draw_plan
+from nesasset.compose.request import generator, resolve
+from nesasset.errors import ModelMismatchError
+from nesasset.themes import theme
+
+
+def zeros() -> Calibration:
+    """Return a calibration that does nothing."""
+    return Calibration(np.zeros((len(PLACES), 4), np.float32), np.zeros(4, np.float32), np.zeros((len(MODES), 12), np.float32))
+
+
+def test_beside_music_that_was_there_it_does_not_act() -> None:
+    """A piece's own bars and its motif are written with the model's table, what joins somebody's music without it."""
+    writer = importlib.import_module("nesasset.compose.writer")
+    model, table = standin(), zeros()
+    table.rests[:] = 0.5
+    model.sidecar = {**model.sidecar, KEY: table.to_json()}
+    request = resolve(theme("castle"), 4, Controls(bars=4), model.sidecar["sampling"])
+    plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
+    nothing = Given.nothing(plan.n_bars * plan.bar_rows)
+    for given, acts in ((None, True), (nothing, True), (replace(nothing, own=False), False)):
+        desk = writer._Desk(model, request, plan, [generator(("chance",))], given)
+        assert (desk.steering.calibration.rests == (0.5 if acts else 0)).all()
+
+
+def test_keys_and_metres() -> None:
+    """Degrees turn with the tonic; where the mode is open both count; bars of other than 16 rows have the mean of their places."""
+    table = zeros()
+    table.degrees[0, 4], table.degrees[1, 3] = 0.5, 1.0
+    assert np.flatnonzero(table.pitch_classes(10, "major")).tolist() == [2]
+    assert table.pitch_classes(0, None)[[3, 4]].tolist() == [0.5, 0.25]
+    table.onsets[0, 1] = 1.6
+    rows = table.onsets_by_row(16)
+    assert rows[0, 1] == np.float32(1.6) and not rows[1:].any()
+    assert np.allclose(table.onsets_by_row(12)[:, 1], 0.1) and table.onsets_by_row(12).shape == (12, 4)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [{}, 7, {"onsets": 1}, {"onsets": [[0] * 4] * 5, "rests": [0, 0, 0], "degrees": [[0] * 12] * 2}, {"onsets": [["x"] * 4] * 5, "rests": [0] * 4, "degrees": [[0] * 12] * 2},
+     {"onsets": [[float("nan")] * 4] * 5, "rests": [0] * 4, "degrees": [[0] * 12] * 2}],
+)
+def test_a_broken_table_is_one_sentence(table: object) -> None:
+    """Whatever stands there, the error says what to do."""
+    with pytest.raises(ModelMismatchError, match=r"export\.calibrate"):
+        Calibration.of({KEY: table}, "a-model")
+
+
+def test_without_a_table_there_is_a_default() -> None:
+    """A model that was never calibrated has the first one's."""
+    assert Calibration.of({}) is DEFAULT
