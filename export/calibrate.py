@@ -4,15 +4,16 @@
 
 Counted are, over windows of 16 bars, how often a voice that plays begins a note at each place of the bar, how often it falls silent,
 and how much of what sounds lies on each degree of the key. What composed loops have too little of becomes likelier by a part of the
-difference of log odds, round after round, of the same seeds; degrees by little, or the key blurs, and those outside the key's scale not at all. Only
-training songs are looked at, so that the judge's are as unknown as before. nesasset/compose/calibration.py says where the numbers act.
+difference of log odds, round after round, of the same seeds; degrees by little, or the key blurs, and those outside the key's scale not at all.
+Each theme with enough songs gets a table of its own besides: what these have more or less of than all songs do. Only training songs
+are looked at, so that the judge's are as unknown as before. nesasset/compose/calibration.py says where the numbers act.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,7 @@ from rich.console import Console
 from rich.progress import track
 
 from export.judge import draw_windows
-from export.judging.sides import song_windows
+from export.judging.sides import Item, song_windows
 from export.measures import Piece, score_to_piece
 from export.to_onnx import dumps_sidecar, write_sums
 from nesasset.compose import Controls, compose
@@ -35,7 +36,7 @@ from nesasset.formats import files
 from nesasset.model import Model, load_model
 from nesasset.themes import THEMES
 from nesasset.units import VOICES
-from nesasset.vocabulary import LOWEST_PITCH, ONSET_ID, REST_ID
+from nesasset.vocabulary import LABELS, LOWEST_PITCH, ONSET_ID, REST_ID
 
 BARS: Final = 16
 WINDOWS: Final = 800  # of songs, as many games as possible
@@ -43,6 +44,8 @@ PART: Final = 0.5  # of a difference that is made up for in one round: the servo
 LIMIT: Final = 1.0  # of what onsets and rests gain
 DEGREE_LIMIT: Final = 0.3  # of what a degree gains: with a tonic rarer by 0.5 a tenth more of the pieces left their theme's mode
 SCALE_OF: Final = {"major": SCALES["major"], "minor": (*SCALES["minor"], 11)}  # minor with its leading note
+FEWEST_WINDOWS: Final = 30  # of songs of a theme, from which it has a table of its own
+THEME_PRIOR: Final = 40.0  # windows like all others that are counted with a theme's own
 LEAST: Final = 1e-4  # a share below which counts say nothing
 
 
@@ -56,6 +59,8 @@ class Counts:
     """(4,): share of rows in which it falls silent, of these bars."""
     degrees: NDArray[np.float64]
     """(n_modes, 12): share of the melodic voices' sounding rows, by semitones above the tonic."""
+    in_mode: NDArray[np.float64]
+    """(n_modes,): pieces in major and in minor."""
 
 
 def count(pieces: Sequence[Piece]) -> Counts:
@@ -77,23 +82,48 @@ def count(pieces: Sequence[Piece]) -> Counts:
             found[MODES.index(mode)] += 1
     bars = np.maximum(bars, 1)
     degrees = np.where(found[:, None] > 0, degrees / np.maximum(found, 1)[:, None], 1 / 12)
-    return Counts(places(onsets / bars), rests / (bars * BAR_ROWS), degrees)
+    return Counts(places(onsets / bars), rests / (bars * BAR_ROWS), degrees, found)
 
 
 def corrected(calibration: Calibration, real: Counts, composed: Counts) -> Calibration:
     """Return a calibration that makes up for a part of what composed pieces have too much or too little of."""
 
     def step(old: NDArray[np.float32], wanted: NDArray[np.float64], came: NDArray[np.float64], limit: float = LIMIT) -> NDArray[np.float32]:
-        wanted, came = (np.clip(share, LEAST, 1 - LEAST) for share in (wanted, came))
-        difference = np.log(wanted / (1 - wanted)) - np.log(came / (1 - came))
-        return np.clip(old + PART * difference, -limit, limit).astype(np.float32)
+        return np.clip(old + PART * log_odds(wanted, came), -limit, limit).astype(np.float32)
 
     inside = np.stack([np.isin(np.arange(12), SCALE_OF[mode]) for mode in MODES])
-    return Calibration(
-        step(calibration.onsets, real.onsets, composed.onsets),
-        step(calibration.rests, real.rests, composed.rests),
-        np.where(inside, step(calibration.degrees, real.degrees, composed.degrees, DEGREE_LIMIT), calibration.degrees).astype(np.float32),
+    return replace(
+        calibration,
+        onsets=step(calibration.onsets, real.onsets, composed.onsets),
+        rests=step(calibration.rests, real.rests, composed.rests),
+        degrees=np.where(inside, step(calibration.degrees, real.degrees, composed.degrees, DEGREE_LIMIT), calibration.degrees).astype(np.float32),
     )
+
+
+def log_odds(wanted: NDArray[np.float64], came: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return by how much the log odds of shares differ."""
+    wanted, came = (np.clip(share, LEAST, 1 - LEAST) for share in (wanted, came))
+    return np.asarray(np.log(wanted / (1 - wanted)) - np.log(came / (1 - came)))
+
+
+def of_themes(windows: Sequence[Item]) -> dict[str, Calibration]:
+    """Return what symbols gain in each theme that has enough songs, by label: the difference of log odds between its songs and all.
+
+    Of the degrees those outside the key's scale as well: they are what makes a dungeon. The fewer songs, the less. The model is told
+    the theme besides, but hardly hears it.
+    """
+    every = count([window.piece for window in windows])
+    tables = {}
+    for label in filter(None, LABELS):
+        own = [window.piece for window in windows if window.label == label]
+        if len(own) < FEWEST_WINDOWS:
+            continue
+        found = count(own)
+        sure = len(own) / (len(own) + THEME_PRIOR)
+        by_mode = (found.in_mode / (found.in_mode + THEME_PRIOR))[:, None]
+        pushes = (sure * log_odds(found.onsets, every.onsets), sure * log_odds(found.rests, every.rests), by_mode * log_odds(found.degrees, every.degrees))
+        tables[label] = Calibration(*(np.clip(push, -LIMIT, LIMIT).astype(np.float32) for push in pushes))
+    return tables
 
 
 def apart(real: Counts, composed: Counts) -> float:
@@ -130,12 +160,12 @@ def main(corpus: Path, path: Path, rounds: int, pieces: int, seed: int) -> None:
     """Calibrate a model by its training songs."""
     if not (corpus / "cells.npy").is_file():
         raise click.UsageError(f"{corpus} is not a prepared split: give e.g. corpus/train")
-    windows = draw_windows(song_windows(corpus, BARS), WINDOWS, np.random.default_rng(seed))
+    windows = song_windows(corpus, BARS)
     if not windows:
         raise click.ClickException(f"{corpus} has no song of {BARS} bars of {BAR_ROWS} rows to compare with; prepare longer songs")
-    real = count([window.piece for window in windows])
+    real = count([window.piece for window in draw_windows(windows, WINDOWS, np.random.default_rng(seed))])
     try:
-        calibration = Calibration.of(load_model(path).sidecar, path.stem)
+        calibration = replace(Calibration.of(load_model(path).sidecar, path.stem), themes=of_themes(windows))
         for number in range(rounds):
             composed = count(compose_pieces(calibrated(path, calibration), pieces, seed))
             click.echo(f"round {number + 1}: {apart(real, composed):.4f} apart on average, {pieces} pieces")

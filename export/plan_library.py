@@ -18,14 +18,16 @@ from nesasset.chords import transpose_chords
 from nesasset.compose.form_mining import bar_starts, mine_plan
 from nesasset.compose.harmony import Form, HarmonyModel, settle
 from nesasset.compose.key import find_key, pitch_class_weights
+from nesasset.vocabulary import CONTROLS
 
 
 def song_harmonies(rows: Rows) -> list[tuple[NDArray[np.int64], Form]]:
     """Return the degrees and the form of every song of a split, as `HarmonyModel.fit` takes them."""
     found = []
-    for (a, b), (first, end) in zip(pairwise(rows.bar_offsets.tolist()), pairwise(rows.offsets.tolist()), strict=True):
+    labels = np.asarray(rows.controls)[:, list(CONTROLS).index("label")].tolist()
+    for (a, b), (first, end), label in zip(pairwise(rows.bar_offsets.tolist()), pairwise(rows.offsets.tolist()), labels, strict=True):
         tonic, mode, _ = find_key(pitch_class_weights(rows.cells[first:end]))
-        form = Form(rows.lags[a:b], rows.classes[a:b], rows.shifts[a:b], mode == "minor")
+        form = Form(rows.lags[a:b], rows.classes[a:b], rows.shifts[a:b], mode == "minor", label)
         found.append((settle(transpose_chords(rows.chords[a:b], -tonic), form), form))
     return found
 

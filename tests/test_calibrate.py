@@ -17,7 +17,19 @@ from click.testing import CliRunner
 from made_up_corpus import write_split
 from standin_model import STANDIN, standin
 
-from export.calibrate import DEGREE_LIMIT, LIMIT, PART, Counts, compose_pieces, corrected, count, main
+from export.calibrate import (
+    DEGREE_LIMIT,
+    FEWEST_WINDOWS,
+    LIMIT,
+    PART,
+    Counts,
+    compose_pieces,
+    corrected,
+    count,
+    main,
+    of_themes,
+)
+from export.judging.sides import Item
 from export.measures import cells_to_piece
 from nesasset.compose.calibration import DEFAULT, KEY, MODES, PLACES, Calibration
 from nesasset.model import load_model
@@ -53,7 +65,7 @@ def test_what_is_counted() -> None:
 
 def test_what_there_is_too_little_of_becomes_likelier() -> None:
     """By a part of the difference of log odds, up to a limit; equal counts change nothing, and notes outside the scale are left alone."""
-    even = Counts(np.full((len(PLACES), 4), 0.5), np.full(4, 0.1), np.full((len(MODES), 12), 1 / 12))
+    even = Counts(np.full((len(PLACES), 4), 0.5), np.full(4, 0.1), np.full((len(MODES), 12), 1 / 12), np.ones(2))
     same = corrected(DEFAULT, even, even)
     assert all((getattr(same, name) == getattr(DEFAULT, name)).all() for name in ("onsets", "rests", "degrees"))
     onsets, degrees = even.onsets.copy(), even.degrees.copy()
@@ -64,6 +76,21 @@ def test_what_there_is_too_little_of_becomes_likelier() -> None:
     assert np.count_nonzero(moved.onsets) == 2 and not moved.rests.any()
     assert np.flatnonzero(moved.degrees[MODES.index("major")]).tolist() == [0, 2, 4, 5, 7, 9, 11]
     assert (moved.degrees[moved.degrees != 0] == np.float32(DEGREE_LIMIT)).all()
+
+
+def test_a_theme_gets_what_its_songs_have_more_of() -> None:
+    """Songs of one label in a scale with a flat second, on the second of four rows: that degree and that place become likelier there, and less likely elsewhere."""
+    strange = [Item(cells_to_piece(np.roll(scale_piece((0, 1, 4, 7, 0, 5, 7, 0), 4), 1, axis=0)), f"a{seed}", "dungeon_underground", 6.0) for seed in range(40)]
+    usual = [Item(cells_to_piece(scale_piece((0, 2, 4, 7, 0, 5, 7, 0), 4)), f"b{seed}", "town_shop_indoor", 6.0) for seed in range(120)]
+    few = [replace(usual[0], label="map")] * (FEWEST_WINDOWS - 1)
+    tables = of_themes([*strange, *usual, *few])
+    assert set(tables) == {"dungeon_underground", "town_shop_indoor"}
+    dungeon, town = tables["dungeon_underground"], tables["town_shop_indoor"]
+    major = MODES.index("major")
+    assert dungeon.degrees[major, 1] > 0 > town.degrees[major, 1] and dungeon.degrees[major, 2] < 0 < town.degrees[major, 2]
+    assert dungeon.onsets[2, 0] > 0 > dungeon.onsets[0, 0] and not dungeon.onsets[:, 1:].any()
+    assert not dungeon.degrees[MODES.index("minor")].any()  # no song tells
+    assert max(np.abs(dungeon.onsets).max(), np.abs(dungeon.degrees).max()) <= LIMIT
 
 
 def test_the_table_acts(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from nesasset.compose.plan import draw_plan
 from nesasset.compose.request import generator, resolve
 from nesasset.errors import ModelMismatchError
 from nesasset.themes import theme
+from nesasset.vocabulary import LABELS
 
 
 def zeros() -> Calibration:
@@ -38,6 +39,26 @@ def test_beside_music_that_was_there_it_does_not_act() -> None:
         assert (desk.steering.calibration.rests == (0.5 if acts else 0)).all()
 
 
+def test_a_theme_has_its_own_table_on_top() -> None:
+    """Where its label is composed, and in no other; the tables come back from the sidecar."""
+    base, more = zeros(), zeros()
+    base.rests[:], more.rests[1] = 0.5, 0.25
+    more.degrees[1, 1] = 0.5
+    table = replace(base, themes={"dungeon_underground": more})
+    told = Calibration.of({KEY: table.to_json()})
+    dungeon = told.of_theme(LABELS.index("dungeon_underground"))
+    assert dungeon.rests.tolist() == [0.5, 0.75, 0.5, 0.5] and dungeon.degrees[1, 1] == 0.5
+    for label in (0, LABELS.index("town_shop_indoor")):
+        assert (told.of_theme(label).rests == 0.5).all() and not told.of_theme(label).degrees.any()
+    writer, model = importlib.import_module("nesasset.compose.writer"), standin()
+    model.sidecar = {**model.sidecar, KEY: table.to_json()}
+    for name, rest in (("cave", 0.75), ("castle", 0.5)):
+        request = resolve(theme(name), 4, Controls(bars=4), model.sidecar["sampling"])
+        plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
+        desk = writer._Desk(model, request, plan, [generator(("chance",))], None)
+        assert desk.steering.calibration.rests[1] == rest
+
+
 def test_keys_and_metres() -> None:
     """Degrees turn with the tonic; where the mode is open both count; bars of other than 16 rows have the mean of their places."""
     table = zeros()
@@ -53,7 +74,8 @@ def test_keys_and_metres() -> None:
 @pytest.mark.parametrize(
     "table",
     [{}, 7, {"onsets": 1}, {"onsets": [[0] * 4] * 5, "rests": [0, 0, 0], "degrees": [[0] * 12] * 2}, {"onsets": [["x"] * 4] * 5, "rests": [0] * 4, "degrees": [[0] * 12] * 2},
-     {"onsets": [[float("nan")] * 4] * 5, "rests": [0] * 4, "degrees": [[0] * 12] * 2}],
+     {"onsets": [[float("nan")] * 4] * 5, "rests": [0] * 4, "degrees": [[0] * 12] * 2},
+     {**zeros().to_json(), "themes": 7}, {**zeros().to_json(), "themes": {"map": {}}}, {**zeros().to_json(), "themes": {"map": {**zeros().to_json(), "rests": [0]}}}],
 )
 def test_a_broken_table_is_one_sentence(table: object) -> None:
     """Whatever stands there, the error says what to do."""

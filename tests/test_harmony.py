@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from nesasset.chords import MAJOR, MINOR, chord_id, transpose_chords
 from nesasset.compose.harmony import Form, HarmonyModel, _contexts, settle
-from nesasset.vocabulary import EXACT, N_CHORDS, NEW, NO_CHORD, SEQUENCE, SILENT
+from nesasset.vocabulary import EXACT, LABELS, N_CHORDS, NEW, NO_CHORD, SEQUENCE, SILENT
 
 PROGRESSION = [chord_id(0, MAJOR), chord_id(9, MINOR), chord_id(5, MAJOR), chord_id(7, MAJOR)]
 
@@ -90,6 +92,30 @@ def test_draws_follow_the_counts(model):
     told = Form(np.zeros(4, dtype=int), np.full((4, 4), NEW), np.zeros(4, dtype=int), minor=False)
     drawn = [model.sample(np.random.default_rng(seed), told, np.full((4, 2), -1)) for seed in range(30)]
     assert np.mean([piece[1, 0] == PROGRESSION[1] for piece in drawn if piece[0, 1] == PROGRESSION[0]]) > 0.5
+
+
+def test_a_theme_has_the_chords_of_its_songs():
+    """Songs of one label go round I bII, all others I V; a draw for that label has bII the more often, one for another label never does more."""
+    strange = np.repeat(np.array([chord_id(0, MAJOR), chord_id(1, MAJOR)] * 8)[:, None], 2, axis=1)
+    usual = np.repeat(np.array([chord_id(0, MAJOR), chord_id(7, MAJOR)] * 8)[:, None], 2, axis=1)
+    dungeon, town = LABELS.index("dungeon_underground"), LABELS.index("town_shop_indoor")
+    told = free_form(16)
+    songs = [(strange, replace(told, label=dungeon))] * 30 + [(usual, replace(told, label=town))] * 70
+    counted = HarmonyModel.fit(songs)
+    leanings = [counted.leaning(label, minor=False)[chord_id(1, MAJOR)] for label in (dungeon, town)]
+    assert leanings[0] > 1.5 and leanings[1] < 1
+    assert (counted.leaning(0, minor=False) == 1).all()
+    assert (counted.leaning(dungeon, minor=True) == 1).all()  # no song tells
+
+    def share(label):
+        drawn = [counted.sample(np.random.default_rng(seed), replace(told, label=label), np.full((16, 2), -1)) for seed in range(40)]
+        return np.mean(np.stack(drawn) == chord_id(1, MAJOR))
+
+    assert share(dungeon) > share(0) + 0.05 > share(town) + 0.1
+    again = HarmonyModel.from_arrays(counted.to_arrays())
+    assert (again.leaning(dungeon, minor=False) == counted.leaning(dungeon, minor=False)).all()
+    before = {name: array for name, array in counted.to_arrays().items() if name != "harmony_labels"}
+    assert (HarmonyModel.from_arrays(before).leaning(dungeon, minor=False) == 1).all()
 
 
 def test_counts_come_back_from_arrays(model):

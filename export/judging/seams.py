@@ -147,9 +147,9 @@ def _palettes(score: Score, model: Model) -> tuple[dict[int, int], tuple[NDArray
 def judge_seam(model: Model, loop: Loop, rng: np.random.Generator) -> Seam:
     """Return what the judge says of a loop, and of its end followed by a random place of its own.
 
-    The random place is any row, bar line or not, whose next rows are not those of the beginning and do not stand in what
-    the judge has just read: it recalls that, and a repetition surprises it less than any beginning. A loop of less than 161
-    rows has no such place.
+    The random place is any row, bar line or not, whose next rows are not those of the beginning and do not lie where the judge
+    has just read. What lies there may be the same once more, in a form whose second half has the middle of its first again: such
+    a place surprises less than many a beginning. A loop of less than 161 rows has no such place.
     """
     from nesasset.compose.judge import CONTEXT_ROWS, JUDGED_ROWS, surprisal
 

@@ -38,8 +38,9 @@ ATTEMPTS = 4  # plans that a seed may draw until one of their drafts is alive an
 MOST_KNOWN = 0.2  # of a voice's 16-grams: a draft of which more stand in training songs is not new
 SMOOTH = -0.25  # bits a row that the seam costs more than bar lines inside: with less than this it is left as it came
 ENDINGS = 3  # that are written where it is not
-ROUGH = 0.5  # the same, above which endings are tried that foretell the beginning: a bar that varies the first one leads back to it
-FORETELLING = 2  # such endings
+ROUGH = 0.0  # the same, above which endings are tried that foretell the beginning: bars that vary the first ones lead back to them
+FORETOLD = (1, 2)  # such bars, in turn
+FORETELLING = 2  # such endings of each
 
 
 def compose(
@@ -284,7 +285,7 @@ def _with_better_end(
 ) -> tuple[Draft, dict[str, Any]]:
     """Return the draft, or one with another end, after which its beginning surprises least; and what is told of it.
 
-    First with the plan's own last bars, then, unless the caller wrote the form, with a last bar that varies the first.
+    First with the plan's own last bars, then, unless the caller wrote the form, with last bars that vary the first ones.
     """
     from dataclasses import replace
 
@@ -294,8 +295,9 @@ def _with_better_end(
     if not figures:  # it ends
         return draft, figures
     rounds = [(SMOOTH, "ending", ENDINGS, draft.plan)]
-    if not order.request.sections and (plan := foretelling(draft.plan)):
-        rounds.append((ROUGH, "foretelling", FORETELLING, plan))
+    if not order.request.sections:
+        plans = [(bars, foretelling(draft.plan, bars)) for bars in FORETOLD]
+        rounds += [(ROUGH, f"foretelling {bars}", FORETELLING, plan) for bars, plan in plans if plan]
     known = index_of(order.model)
     for limit, word, count, plan in rounds:
         if figures["surprisal"]["seam"] - figures["surprisal"]["interior"] <= limit:

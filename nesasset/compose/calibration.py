@@ -1,13 +1,14 @@
 """Calibration: what of a model's symbols is made likelier or rarer, so that what it composes has as many as songs have.
 
-Sampling below temperature 1 makes what is likely likelier still: notes on the downbeat, the tonic. export/calibrate.py counts both
-sides and writes the table into the model's sidecar. A sidecar in, log probabilities out.
+Sampling below temperature 1 makes what is likely likelier still: notes on the downbeat, the tonic. And a theme is heard less in what
+is composed than in its songs: a dungeon's flat second, a march's drums. export/calibrate.py counts both sides and writes the tables
+into the model's sidecar. A sidecar in, log probabilities out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -15,17 +16,19 @@ from numpy.typing import NDArray
 
 from nesasset.compose.key import PROFILES
 from nesasset.errors import ModelMismatchError
+from nesasset.vocabulary import LABELS
 
 KEY: Final = "calibration"
 PLACES: Final = ("downbeat", "other beats", "second of four rows", "third of four rows", "last of four rows")
 MODES: Final = tuple(PROFILES)
 BAR_ROWS: Final = 16  # of the bars in which places are told apart
+_SHAPES: Final = {"onsets": (len(PLACES), 4), "rests": (4,), "degrees": (len(MODES), 12)}
 _PLACE_OF_ROW: Final = np.array((0, 2, 3, 4, *(1, 2, 3, 4) * 3))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """What symbols gain in log probability whatever is composed."""
+    """What symbols gain in log probability."""
 
     onsets: NDArray[np.float32]
     """(n_places, 4): the beginnings of notes of P1, P2, TR and NO, by PLACES."""
@@ -33,6 +36,8 @@ class Calibration:
     """(4,): falling silent."""
     degrees: NDArray[np.float32]
     """(n_modes, 12): pitches so many semitones above the tonic, by MODES."""
+    themes: Mapping[str, Calibration] = field(default_factory=dict)
+    """What they gain on top of that where a theme of a label is composed, by vocabulary.LABELS."""
 
     @staticmethod
     def of(sidecar: Mapping[str, Any], name: str = "the model") -> Calibration:
@@ -44,19 +49,20 @@ class Calibration:
         table = sidecar.get(KEY)
         if table is None:
             return DEFAULT
-        shapes = {"onsets": (len(PLACES), 4), "rests": (4,), "degrees": (len(MODES), 12)}
         try:
-            parts = {key: np.array(table[key], dtype=np.float32) for key in shapes}
-        except (TypeError, KeyError, ValueError) as error:
+            return replace(_read(table, name), themes={label: _read(own, name) for label, own in table.get("themes", {}).items()})
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise ModelMismatchError(f"{name}.json has no usable calibration ({error!r}); run export.calibrate, or install the package again") from error
-        for key, shape in shapes.items():
-            if parts[key].shape != shape or not np.isfinite(parts[key]).all():
-                raise ModelMismatchError(f"{name}.json: calibration {key} must be {shape} numbers, not {parts[key].shape}; run export.calibrate again")
-        return Calibration(**parts)
 
     def to_json(self) -> dict[str, Any]:
         """Return the table as a sidecar has it."""
-        return {key: np.round(getattr(self, key).astype(float), 3).tolist() for key in ("onsets", "rests", "degrees")}
+        own: dict[str, Any] = {key: np.round(getattr(self, key).astype(float), 3).tolist() for key in _SHAPES}
+        return {**own, "themes": {label: table.to_json() for label, table in self.themes.items()}} if self.themes else own
+
+    def of_theme(self, label: int) -> Calibration:
+        """Return what symbols gain in a theme of a label, a class of vocabulary.LABELS, 0 none."""
+        more = self.themes.get(LABELS[label])
+        return self if more is None else Calibration(*(getattr(self, key) + getattr(more, key) for key in _SHAPES))
 
     def onsets_by_row(self, bar_rows: int) -> NDArray[np.float32]:
         """Return what onsets gain in each row of a bar, (bar_rows, 4): in a bar of other than 16 rows everywhere their mean."""
@@ -67,6 +73,15 @@ class Calibration:
         """Return what each pitch class, C first, gains in a key, (12,); where the mode is open, the modes' mean."""
         own = self.degrees.mean(axis=0) if mode is None else self.degrees[MODES.index(mode)]
         return np.roll(own, tonic)
+
+
+def _read(table: Mapping[str, Any], name: str) -> Calibration:
+    """Return one table of a sidecar, without those of themes."""
+    parts = {key: np.array(table[key], dtype=np.float32) for key in _SHAPES}
+    for key, shape in _SHAPES.items():
+        if parts[key].shape != shape or not np.isfinite(parts[key]).all():
+            raise ModelMismatchError(f"{name}.json: calibration {key} must be {shape} numbers, not {parts[key].shape}; run export.calibrate again")
+    return Calibration(parts["onsets"], parts["rests"], parts["degrees"])
 
 
 def places(bar: NDArray[np.generic]) -> NDArray[np.float64]:

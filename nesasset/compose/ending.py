@@ -34,15 +34,16 @@ def first_free_bar(plan: Plan) -> int | None:
     return max(plan.home + 1, min(last, plan.n_bars - BARS))
 
 
-def foretelling(plan: Plan) -> Plan | None:
-    """Return a plan whose last bar varies the loop's first one; None where they are too near or too far apart, or nothing plays in both."""
-    last, home = plan.n_bars - 1, plan.home
-    playing = (plan.classes[home] != SILENT) & (plan.classes[last] != SILENT)
-    if not 2 <= last - home <= MAX_LAG or not playing[:3].any():
+def foretelling(plan: Plan, bars: int = 1) -> Plan | None:
+    """Return a plan whose last bars vary the loop's first ones; None where they are too near or too far apart, or nothing plays in both."""
+    first, home = plan.n_bars - bars, plan.home
+    here, there = slice(first, None), slice(home, home + bars)
+    playing = (plan.classes[there] != SILENT) & (plan.classes[here] != SILENT)
+    if not 2 * bars <= first - home <= MAX_LAG or not playing[:, :3].any(axis=1).all():
         return None
     lags, classes, shifts = plan.lags.copy(), plan.classes.copy(), plan.shifts.copy()
-    lags[last], shifts[last] = last - home, 0
-    classes[last] = np.where(playing, VARIED, SILENT)
+    lags[here], shifts[here] = first - home, 0
+    classes[here] = np.where(playing, VARIED, SILENT)
     return replace(plan, lags=lags, classes=classes, shifts=shifts)
 
 

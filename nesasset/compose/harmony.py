@@ -3,7 +3,8 @@
 Chords are told as degrees: moved so that the key's tonic is C. What the form settles is not drawn: a bar whose melodic
 voices all repeat another has that bar's chords, one that repeats it elsewhere has them moved. Of the others each chord is
 coded, half bar by half bar, given the key's mode, the chords before it, and the chord that the referenced bar has there,
-which says the more, the more of that bar is kept.
+which says the more, the more of that bar is kept. Where a theme is asked for, chords that its songs have more often than
+others are drawn the more often: a dungeon wanders where a town stays at home.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from numpy.typing import NDArray
 
 from nesasset.chords import transpose_chords
 from nesasset.compose.counts import Chain, Counts
-from nesasset.vocabulary import EXACT, HALVES, N_CHORDS, NO_CHORD, SEQUENCE, SILENT
+from nesasset.vocabulary import EXACT, HALVES, LABELS, N_CHORDS, NO_CHORD, SEQUENCE, SILENT
 
 MELODIC: Final = 3
 NONE: Final = N_CHORDS  # before the first half bar; no reference
 # Tuned on valid by hand: 3.43 bits a bar, 4.66 by the two chords before alone, 3.51 with the first numbers tried.
 PRIORS: Final = ((1.0, 0.0), (10.0, 2.0), (40.0, 4.0), (10.0, 4.0), (10.0, 4.0), (20.0, 8.0))
+LABEL_PRIOR: Final = 400.0  # chords of all songs that are counted with a theme's own
 _KEPT: Final = 5  # classes of how much of the referenced bar is kept
 EVENNESS: Final = 0.7  # power of the chords' probabilities, the rare ones left out: without these the commonest would come too often
 _BASE: Final = N_CHORDS + 1
@@ -39,6 +41,8 @@ class Form:
     shifts: NDArray[np.integer]
     """(n_bars,)."""
     minor: bool
+    label: int = 0
+    """Class of vocabulary.LABELS of the theme, 0 none."""
 
     def settled(self) -> NDArray[np.bool_]:
         """Return which bars have their chords from the form, shape (n_bars,)."""
@@ -61,17 +65,30 @@ class HarmonyModel:
     """Prices and draws chords; make one with `HarmonyModel.fit`."""
 
     chain: Chain
+    labelled: NDArray[np.integer]
+    """(n_labels, 2, N_CHORDS): how often songs of each label have each chord, in major and in minor; zeros where that was not counted."""
 
     @staticmethod
     def fit(songs: Iterable[tuple[NDArray[np.integer], Form]]) -> HarmonyModel:
         """Count the degrees, (n_bars, 2), of songs with their forms."""
         outcomes, contexts = [np.zeros(0, dtype=np.int64)], [np.zeros((0, len(PRIORS)), dtype=np.int64)]
+        labelled = np.zeros((len(LABELS), 2, N_CHORDS), dtype=np.int64)
         for degrees, form in songs:
             free = np.repeat(~form.settled(), HALVES)
             outcomes.append(degrees.reshape(-1).astype(np.int64)[free])
+            np.add.at(labelled[form.label, int(form.minor)], outcomes[-1], 1)
             contexts.append(_contexts(degrees.astype(np.int64), form)[free])
         said, seen = np.concatenate(outcomes), np.concatenate(contexts)
-        return HarmonyModel(Chain(tuple(Counts.of(column, said, N_CHORDS) for column in seen.T), PRIORS))
+        return HarmonyModel(Chain(tuple(Counts.of(column, said, N_CHORDS) for column in seen.T), PRIORS), labelled)
+
+    def leaning(self, label: int, minor: bool) -> NDArray[np.float64]:
+        """Return how much more often songs of a label have each chord than all songs of the mode, (N_CHORDS,); 1 without a label, or songs of it."""
+        own, every = self.labelled[label, int(minor)], self.labelled[:, int(minor)].sum(axis=0) + 1.0
+        if not label or not own.any():
+            return np.ones(N_CHORDS)
+        every = every / every.sum()
+        share = (own + LABEL_PRIOR * every) / (own.sum() + LABEL_PRIOR)
+        return np.asarray(share / every)
 
     def bits(self, degrees: NDArray[np.integer], form: Form) -> float:
         """Return the code length of a piece's harmony in bits; its plan and its key are known."""
@@ -96,13 +113,14 @@ class HarmonyModel:
             form: The piece's.
             given: (n_bars, 2), chords that are fixed, -1 for those to draw. What the form settles is as the form has it.
             floor: Share of the likeliest chord's probability below which another is not drawn, 0 to 1.
-            weights: (N_CHORDS,), factors of the probabilities; None for 1.
+            weights: (N_CHORDS,), factors of the probabilities; None for those of the form's label.
             home: The bar that follows the last one, to whose first chord the last one is to lead; None for a piece that ends.
         """
         degrees = np.where(given < 0, NONE, given).astype(np.int64)
         line = degrees.reshape(-1)  # the same memory
         settled = form.settled()
         silent = (form.classes[:, :MELODIC] == SILENT).all(axis=1)
+        weights = self.leaning(form.label, form.minor) if weights is None else weights
         for bar in range(len(degrees)):
             lag = int(form.lags[bar])
             if settled[bar]:
@@ -116,7 +134,7 @@ class HarmonyModel:
                     continue
                 p = self.chain.one(chord_context(line, form, bar, half))
                 p[NO_CHORD] = 0  # something sounds here
-                p = p * (1.0 if weights is None else weights)
+                p = p * weights
                 p[p < floor * p.max()] = 0
                 p **= EVENNESS
                 if home is not None and (bar, half) == (len(degrees) - 1, HALVES - 1) and bar > home:
@@ -147,11 +165,11 @@ class HarmonyModel:
             arrays[f"harmony_sizes_{number}"] = np.bincount(place, minlength=int(keep.sum())).astype(np.uint8)
             arrays[f"harmony_outcomes_{number}"] = outcome.astype(np.uint8)
             arrays[f"harmony_counts_{number}"] = level.counts[keep][place, outcome].astype(np.uint16)
-        return arrays
+        return {**arrays, "harmony_labels": self.labelled.astype(np.uint32)}
 
     @staticmethod
     def from_arrays(arrays: dict[str, NDArray[Any]]) -> HarmonyModel:
-        """Return the model whose counts `to_arrays` gave."""
+        """Return the model whose counts `to_arrays` gave; those of labels are zeros in files from which they are missing."""
         levels = []
         for number in range(len(PRIORS)):
             contexts = arrays[f"harmony_contexts_{number}"]
@@ -159,7 +177,8 @@ class HarmonyModel:
             place = np.repeat(np.arange(len(contexts)), arrays[f"harmony_sizes_{number}"])
             counts[place, arrays[f"harmony_outcomes_{number}"]] = arrays[f"harmony_counts_{number}"]
             levels.append(Counts(contexts, counts))
-        return HarmonyModel(Chain(tuple(levels), PRIORS))
+        none = np.zeros((len(LABELS), 2, N_CHORDS), dtype=np.int64)
+        return HarmonyModel(Chain(tuple(levels), PRIORS), arrays.get("harmony_labels", none))
 
 
 def chord_context(degrees: Sequence[int] | NDArray[np.int64], form: Form, bar: int, half: int) -> tuple[int, ...]:

@@ -39,7 +39,7 @@ UNTAUGHT_DENSITY_FIT: Final = 0.8  # the same where the model knows no songs of 
 ASKED_DENSITY_FIT: Final = 3.6  # the same from a density that was asked for
 ACTIVE_FIT: Final = 0.1  # what a plan loses for each melodic voice that rests in two of five bars
 ASKED_ACTIVE_FIT: Final = 1.0  # the same where a density was asked for, in which rests are heard
-TYPICAL: Final = ("mode", "density", "noise_density", "register", "active_P1", "active_P2", "active_TR", "active_NO")
+TYPICAL: Final = ("mode", "density", "noise_density", "register", "active_P1", "active_P2", "active_TR")  # whether drums play is in their density
 FEWEST_SONGS: Final = 16  # of a theme's label from which a model can have learnt it; NES-MDB's rarest has 32
 TYPICAL_PRIOR: Final = 20.0  # songs of no theme that are counted with a theme's own
 LONGEST_BARS: Final = 64  # of a plan that is one song's
@@ -49,6 +49,7 @@ OTHER_METRE: Final = 1000.0  # what plans of bars of another length lose: they a
 LIKENESS_FIT: Final = 6.0  # what a plan loses whose form has nothing in common with the one that it should be like
 BEGINNING_FIT: Final = 8.0  # what a plan loses none of whose first bars is as the one that it should begin with
 LAG_EDGES: Final = (1, 2, 4, 8)  # between lags that are counted together: 0, 1, 2 to 3, 4 to 7, 8 and more
+MIDDLE_FIT: Final = 1.5  # what a loop's plan loses whose second half has the middle of the first again: its end leads there rather than home
 MIN_DISTINCT_BARS: Final = 3  # of every eight bars: fewer make a loop that tires
 
 
@@ -211,6 +212,7 @@ def _fit(library: dict[str, NDArray[Any]], request: Request, sizes: NDArray[np.i
         fit -= 0.7 * np.minimum(np.abs(sizes - request.bars), 6)  # the beginning of a longer piece is no jingle
     else:
         fit += 1.0 * (library["bar_rows"] == 16)  # four-four is what a level's loop is expected to be in
+        fit -= MIDDLE_FIT * _middle_returns(library, request.bars)
     fit -= ROW_FIT * np.minimum(np.abs(library["row_frames"] - request.row_frames), 4)
     density = ASKED_DENSITY_FIT if request.onsets is not None else DENSITY_FIT if request.label else UNTAUGHT_DENSITY_FIT
     fit -= density * np.abs(controls[:, _COLUMN["density"]] - request.density)
@@ -225,6 +227,24 @@ def _fit(library: dict[str, NDArray[Any]], request: Request, sizes: NDArray[np.i
     for voice in ("P1", "P2", "TR"):
         fit -= active * (controls[:, _COLUMN[f"active_{voice}"]] < 3)
     return fit
+
+
+def _middle_returns(library: dict[str, NDArray[Any]], bars: int) -> NDArray[np.bool_]:
+    """Return which entries, cut to so many bars, have in their second half what the first half has behind its first two bars, (n_entries,)."""
+    starts, sizes = library["bars"][:-1], np.diff(library["bars"])
+    found = np.zeros(len(sizes), dtype=bool)
+    if not 4 < bars <= LONGEST_BARS:
+        return found
+    long_enough = np.flatnonzero(sizes >= bars)
+    at = starts[long_enough, None] + np.arange(bars)
+    lags = library["lags"][at].astype(np.int64)
+    kept = (lags > 0) & np.isin(library["classes"][at][:, :, :3], (EXACT, VARIED, SEQUENCE)).any(axis=2)
+    origin = np.tile(np.arange(bars), (len(lags), 1))
+    for bar in range(1, bars):
+        origin[:, bar] = np.where(kept[:, bar], origin[np.arange(len(lags)), bar - lags[:, bar]], bar)
+    late = origin[:, bars // 2 :]
+    found[long_enough] = ((late >= 2) & (late < bars // 2)).any(axis=1)
+    return found
 
 
 def has_learnt(library: dict[str, NDArray[Any]], label: int) -> bool:
@@ -418,7 +438,7 @@ def with_chords(
     at_once = LONGEST_BARS if plan.n_bars <= LONGEST_BARS else KEY_BARS
     for first in range(0, plan.n_bars, at_once):
         stop = min(first + at_once, plan.n_bars)
-        form = Form(plan.lags[:stop], plan.classes[:stop], plan.shifts[:stop], minor)
+        form = Form(plan.lags[:stop], plan.classes[:stop], plan.shifts[:stop], minor, request.label)
         home = plan.home if request.loops and stop == plan.n_bars else None
         for _ in range(CHORD_DRAWS):
             drawn = harmony.sample(rng, form, degrees[:stop], CHORD_FLOOR, chord_weights(scale) if scale else None, home)

@@ -69,6 +69,8 @@ from nesasset.vocabulary import (
 MODE_PULL: Final = 0.7  # towards the mode, in a new bar that is written again because what stands would be taken for the other
 MODE_BARS: Final = 4  # of the beginning, in which that is done: all that follows goes back to these
 JOIN_HEAT: Final = 0.65  # of the temperatures, in a bar that goes on from one that is given as a whole
+BEGINNING_HEAT: Final = 0.85  # the same in a loop's first bars: what begins as expected can be led back to
+BEGINNING_BARS: Final = 2
 REDOS: Final = 2  # of a bar that disobeys its plan
 LEAN: Final = 1.5  # what the referenced bar's cells gain or lose in log probability, each time, where a part was too unlike or like it
 ALONE_ROWS: Final = 288  # of the context of a piece that is written whole: as far as the crops of training reach, beyond it voices clash more
@@ -207,7 +209,7 @@ class _Desk:
         self.count, self.n_rows, self.bar_rows, self.home = count, n_rows, plan.bar_rows, plan.home * plan.bar_rows
         self.song = song_vectors(model, plan, request).repeat(count)
         # Beside music that was there, its own bars say where notes begin and how long voices rest.
-        calibration = Calibration.of(model.sidecar, model.name) if self.given.own else DEFAULT
+        calibration = Calibration.of(model.sidecar, model.name).of_theme(request.label) if self.given.own else DEFAULT
         self.steering = Steering(request, plan, self.given, control_classes(plan, request), calibration)
         self.chords = chord_features(plan.chords, plan.lags, plan.home if request.loops else None)
         self.cells = np.repeat(np.where(self.given.cells >= 0, self.given.cells, HOLD_ID)[None], count, axis=0)
@@ -291,6 +293,13 @@ class _Desk:
         moved = np.where(moved < low, moved + 12 * -((moved - low) // 12), moved)
         return np.where(cells >= ONSET_ID, moved, cells)
 
+    def _heat(self, first: int) -> float:
+        """Return by what the temperatures are multiplied in the bar that begins with a row."""
+        if self.joins[first // self.bar_rows]:
+            return JOIN_HEAT
+        begins = self.request.loops and 0 <= first - self.home < BEGINNING_BARS * self.bar_rows
+        return BEGINNING_HEAT if begins else 1.0
+
     def write_bar(self, first: int, keep: NDArray[np.bool_] | None = None) -> None:
         """Write a bar row by row.
 
@@ -300,7 +309,7 @@ class _Desk:
         """
         self.before = self.history.copy()
         old_cells, old_slots = (array[:, first : first + self.bar_rows].copy() for array in (self.cells, self.slots))
-        cooled = np.float32(JOIN_HEAT if self.joins[first // self.bar_rows] else 1)
+        cooled = np.float32(self._heat(first))
         floors = cooled * self.temperatures * np.float32(np.log(self.request.min_p))
         event_noise, pitch_noise, slot_noise = (noise * cooled for noise in self._gumbel(self.bar_rows))
         event_noise[..., ONSET_ID] += self.steering.onset_push(self.cells[:, :first])
