@@ -2,8 +2,8 @@
 
     python -m export.calibrate --corpus corpus/train --model models/nes-1.json [--rounds 3] [--pieces 220] [--seed 20000]
 
-Counted are, over windows of 16 bars, how often a voice that plays begins a note at each place of the bar, how often it falls silent,
-and how much of what sounds lies on each degree of the key. What composed loops have too little of becomes likelier by a part of the
+Counted are, over windows of 16 bars, how often a voice that plays begins a note at each place of the bar, how often it falls silent, how
+far its notes are from the ones before, and how much of what sounds lies on each degree of the key. What composed loops have too little of becomes likelier by a part of the
 difference of log odds, round after round, of the same seeds; degrees by little, or the key blurs, and those outside the key's scale not at all.
 Each theme with enough songs gets a table of its own besides: what these have more or less of than all songs do. Only training songs
 are looked at, so that the judge's are as unknown as before. nesasset/compose/calibration.py says where the numbers act.
@@ -28,7 +28,7 @@ from export.judging.sides import Item, song_windows
 from export.measures import Piece, score_to_piece
 from export.to_onnx import dumps_sidecar, write_sums
 from nesasset.compose import Controls, compose
-from nesasset.compose.calibration import BAR_ROWS, KEY, MODES, PLACES, Calibration, places
+from nesasset.compose.calibration import BAR_ROWS, KEY, MODES, MOVES, PLACES, Calibration, places
 from nesasset.compose.key import find_key
 from nesasset.compose.scales import SCALES
 from nesasset.errors import NesassetError
@@ -43,6 +43,8 @@ WINDOWS: Final = 800  # of songs, as many games as possible
 PART: Final = 0.5  # of a difference that is made up for in one round: the servo of density makes of what is rarer here more there
 LIMIT: Final = 1.0  # of what onsets and rests gain
 DEGREE_LIMIT: Final = 0.3  # of what a degree gains: with a tonic rarer by 0.5 a tenth more of the pieces left their theme's mode
+MOVE_LIMIT: Final = 0.6  # of what a move gains
+FEWEST_MOVES: Final = 8  # of a voice in a piece that counts
 SCALE_OF: Final = {"major": SCALES["major"], "minor": (*SCALES["minor"], 11)}  # minor with its leading note
 FEWEST_WINDOWS: Final = 30  # of songs of a theme, from which it has a table of its own
 THEME_PRIOR: Final = 40.0  # windows like all others that are counted with a theme's own
@@ -61,12 +63,14 @@ class Counts:
     """(n_modes, 12): share of the melodic voices' sounding rows, by semitones above the tonic."""
     in_mode: NDArray[np.float64]
     """(n_modes,): pieces in major and in minor."""
+    moves: NDArray[np.float64]
+    """(3, n_moves): share of a melodic voice's moves, by MOVES."""
 
 
 def count(pieces: Sequence[Piece]) -> Counts:
     """Count pieces in bars of 16 rows; a mode that none is in has its degrees alike."""
     onsets, rests, bars = np.zeros((BAR_ROWS, 4)), np.zeros(4), np.zeros(4)
-    degrees, found = np.zeros((len(MODES), 12)), np.zeros(len(MODES))
+    degrees, found, moves = np.zeros((len(MODES), 12)), np.zeros(len(MODES)), np.zeros((3, len(MOVES)))
     for piece in pieces:
         cells = piece.cells.reshape(-1, BAR_ROWS, 4)
         begins = cells >= ONSET_ID
@@ -80,9 +84,19 @@ def count(pieces: Sequence[Piece]) -> Counts:
         if classes.any():
             degrees[MODES.index(mode)] += np.roll(classes, -tonic) / classes.sum()
             found[MODES.index(mode)] += 1
+        for voice in range(3):
+            far = np.abs(np.diff(piece.cells[piece.onsets[:, voice], voice]))
+            if len(far) >= FEWEST_MOVES:
+                moves[voice] += np.bincount(np.searchsorted(MOVES, far, side="right") - 1, minlength=len(MOVES)) / len(far)
     bars = np.maximum(bars, 1)
     degrees = np.where(found[:, None] > 0, degrees / np.maximum(found, 1)[:, None], 1 / 12)
-    return Counts(places(onsets / bars), rests / (bars * BAR_ROWS), degrees, found)
+    return Counts(places(onsets / bars), rests / (bars * BAR_ROWS), degrees, found, shares(moves))
+
+
+def shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return each row of counts as shares; alike where nothing was counted."""
+    sums = counts.sum(axis=1, keepdims=True)
+    return np.where(sums > 0, counts / np.maximum(sums, LEAST), 1 / counts.shape[1])
 
 
 def corrected(calibration: Calibration, real: Counts, composed: Counts) -> Calibration:
@@ -96,6 +110,7 @@ def corrected(calibration: Calibration, real: Counts, composed: Counts) -> Calib
         calibration,
         onsets=step(calibration.onsets, real.onsets, composed.onsets),
         rests=step(calibration.rests, real.rests, composed.rests),
+        moves=step(calibration.moves, real.moves, composed.moves, MOVE_LIMIT),
         degrees=np.where(inside, step(calibration.degrees, real.degrees, composed.degrees, DEGREE_LIMIT), calibration.degrees).astype(np.float32),
     )
 
@@ -121,14 +136,19 @@ def of_themes(windows: Sequence[Item]) -> dict[str, Calibration]:
         found = count(own)
         sure = len(own) / (len(own) + THEME_PRIOR)
         by_mode = (found.in_mode / (found.in_mode + THEME_PRIOR))[:, None]
-        pushes = (sure * log_odds(found.onsets, every.onsets), sure * log_odds(found.rests, every.rests), by_mode * log_odds(found.degrees, every.degrees))
+        pushes = (
+            sure * log_odds(found.onsets, every.onsets),
+            sure * log_odds(found.rests, every.rests),
+            by_mode * log_odds(found.degrees, every.degrees),
+            sure * log_odds(found.moves, every.moves),
+        )
         tables[label] = Calibration(*(np.clip(push, -LIMIT, LIMIT).astype(np.float32) for push in pushes))
     return tables
 
 
 def apart(real: Counts, composed: Counts) -> float:
     """Return the mean difference of shares, absolute, over all that is calibrated."""
-    pairs = ((real.onsets, composed.onsets), (real.rests, composed.rests), (real.degrees, composed.degrees))
+    pairs = ((real.onsets, composed.onsets), (real.rests, composed.rests), (real.degrees, composed.degrees), (real.moves, composed.moves))
     return float(np.mean(np.concatenate([np.abs(a - b).ravel() for a, b in pairs])))
 
 
@@ -185,6 +205,8 @@ def show(real: Counts, composed: Counts) -> None:
     for row, place in enumerate(PLACES):
         click.echo(f"| {place} | " + " | ".join(f"{a:.3f} ({b:.3f})" for a, b in zip(composed.onsets[row], real.onsets[row], strict=True)) + " |")
     click.echo("| rests | " + " | ".join(f"{a:.3f} ({b:.3f})" for a, b in zip(composed.rests, real.rests, strict=True)) + " |")
+    for row, voice in enumerate(VOICES[:3]):
+        click.echo(f"{voice} moves: " + " ".join(f"{a:.3f} ({b:.3f})" for a, b in zip(composed.moves[row], real.moves[row], strict=True)))
     for row, mode in enumerate(MODES):
         click.echo(f"{mode}, above the tonic: " + " ".join(f"{a:.3f} ({b:.3f})" for a, b in zip(composed.degrees[row], real.degrees[row], strict=True)))
 

@@ -329,12 +329,17 @@ class History:
         """What sounds: an onset id, or REST_ID; shape (n_pieces, 4)."""
         return self.ids[:, 4:8]
 
+    @property
+    def last(self) -> NDArray[np.int64]:
+        """The last note of each melodic voice: an onset id, or NONE_CELL; shape (n_pieces, 3)."""
+        return self.ids[:, 8:11]
+
     def add(self, cells: NDArray[np.integer], slots: NDArray[np.integer]) -> None:
         """Append one row: cells (n_pieces, 4), slots (n_pieces, 3) with -1 where no note begins."""
         event, onset = cells != HOLD_ID, cells >= ONSET_ID
         self.ids[:, :4] = cells
         np.copyto(self.ids[:, 4:8], cells, where=event)
-        last, begins = self.ids[:, 8:11], onset[:, :3]
+        last, begins = self.last, onset[:, :3]
         if begins.any():
             moved = np.where(last != NONE_CELL, move_id(cells[:, :3], last), NO_MOVE)
             np.copyto(self.ids[:, 15:], moved, where=begins)

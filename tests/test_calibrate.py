@@ -31,7 +31,7 @@ from export.calibrate import (
 )
 from export.judging.sides import Item
 from export.measures import cells_to_piece
-from nesasset.compose.calibration import DEFAULT, KEY, MODES, PLACES, Calibration
+from nesasset.compose.calibration import DEFAULT, KEY, MODES, MOVES, PLACES, Calibration
 from nesasset.model import load_model
 from nesasset.vocabulary import HOLD_ID, LOWEST_PITCH, ONSET_ID, REST_ID
 
@@ -61,11 +61,13 @@ def test_what_is_counted() -> None:
     major = found.degrees[MODES.index("major")]
     assert major.sum() == pytest.approx(1) and major[0] == major.max() and major[[1, 3, 6, 8, 10]].sum() == 0
     assert (found.degrees[MODES.index("minor")] == 1 / 12).all()  # no piece tells
+    assert (27 * found.moves[0]).round(6).tolist() == [0, 4, 16, 4, 3, 0, 0]  # a bar's six, and from bar to bar
+    assert (found.moves[1:] == 1 / len(MOVES)).all()
 
 
 def test_what_there_is_too_little_of_becomes_likelier() -> None:
     """By a part of the difference of log odds, up to a limit; equal counts change nothing, and notes outside the scale are left alone."""
-    even = Counts(np.full((len(PLACES), 4), 0.5), np.full(4, 0.1), np.full((len(MODES), 12), 1 / 12), np.ones(2))
+    even = Counts(np.full((len(PLACES), 4), 0.5), np.full(4, 0.1), np.full((len(MODES), 12), 1 / 12), np.ones(2), np.full((3, len(MOVES)), 1 / len(MOVES)))
     same = corrected(DEFAULT, even, even)
     assert all((getattr(same, name) == getattr(DEFAULT, name)).all() for name in ("onsets", "rests", "degrees"))
     onsets, degrees = even.onsets.copy(), even.degrees.copy()
@@ -100,11 +102,13 @@ def test_the_table_acts(tmp_path: Path) -> None:
     table = zeros()
     table.onsets[0], table.onsets[2] = -LIMIT * 3, LIMIT * 3
     table.rests[:] = 2.0
+    table.moves[:, 0] = 3.0  # repeated notes
     model.sidecar = {**model.sidecar, KEY: table.to_json()}
     after = count(compose_pieces(model, 8, 1))
     assert (after.onsets[2, :3] > before.onsets[2, :3] + 0.1).all()
     assert (after.onsets[0, :3] < before.onsets[0, :3] - 0.1).all()
     assert (after.rests > before.rests).all()
+    assert (after.moves[:, 0] > before.moves[:, 0] + 0.1).all()
 
 
 def test_a_round_brings_counts_nearer_to_the_songs(tmp_path: Path) -> None:

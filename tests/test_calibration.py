@@ -16,8 +16,9 @@ from nesasset.compose.given import Given
 from nesasset.compose.plan import draw_plan
 from nesasset.compose.request import generator, resolve
 from nesasset.errors import ModelMismatchError
+from nesasset.features import NONE_CELL
 from nesasset.themes import theme
-from nesasset.vocabulary import LABELS
+from nesasset.vocabulary import LABELS, ONSET_ID
 
 
 def zeros() -> Calibration:
@@ -57,6 +58,8 @@ def test_a_theme_has_its_own_table_on_top() -> None:
         plan = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
         desk = writer._Desk(model, request, plan, [generator(("chance",))], None)
         assert desk.steering.calibration.rests[1] == rest
+    sparse = writer.calibration_of(model, resolve(theme("cave"), 4, Controls(bars=4, density=0.2), model.sidecar["sampling"]))
+    assert sparse.rests[1] == 0.5 and sparse.degrees[1, 1] == 0.5  # a density that was asked for goes before where notes begin
 
 
 def test_keys_and_metres() -> None:
@@ -66,6 +69,12 @@ def test_keys_and_metres() -> None:
     assert np.flatnonzero(table.pitch_classes(10, "major")).tolist() == [2]
     assert table.pitch_classes(0, None)[[3, 4]].tolist() == [0.5, 0.25]
     table.onsets[0, 1] = 1.6
+    table.moves[1, 1], table.moves[1, 6] = 0.5, 1.0
+    after = table.after_note()
+    middle = after[1, ONSET_ID + 40]
+    assert np.flatnonzero(middle == np.float32(0.5)).tolist() == [38, 39, 41, 42]
+    assert np.flatnonzero(middle == 1).tolist() == [*range(28), *range(53, 88)] and np.count_nonzero(middle) == 67
+    assert not after[[0, 2]].any() and not after[:, :ONSET_ID].any() and not after[:, NONE_CELL].any()
     rows = table.onsets_by_row(16)
     assert rows[0, 1] == np.float32(1.6) and not rows[1:].any()
     assert np.allclose(table.onsets_by_row(12)[:, 1], 0.1) and table.onsets_by_row(12).shape == (12, 4)

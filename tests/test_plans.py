@@ -13,7 +13,7 @@ from made_up_corpus import made_up_song, random_cells
 
 from nesasset.compose.controls import Controls
 from nesasset.compose.form_mining import bar_starts, mine_plan
-from nesasset.compose.plan import EQUALS, _found, _typical
+from nesasset.compose.plan import EQUALS, MIDDLE_FIT, _fit, _found, _middle_returns, _typical
 from nesasset.compose.request import resolve
 from nesasset.themes import theme
 from nesasset.vocabulary import (
@@ -29,6 +29,8 @@ from nesasset.vocabulary import (
     SILENT,
     VARIED,
 )
+
+SAMPLING = {"candidates": 1, "event_temperature": 1.0, "note_temperature": 1.0, "slot_temperature": 1.0, "min_p": 0.0}
 
 
 @pytest.mark.parametrize("first", [0, 5])
@@ -129,8 +131,7 @@ def test_the_best_fitting_entries_are_drawn_alike(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(plan, "_cut", cut)
     monkeypatch.setattr(plan, "_is_usable", lambda found: True)
-    sampling = {"candidates": 1, "event_temperature": 1.0, "note_temperature": 1.0, "slot_temperature": 1.0, "min_p": 0.0}
-    request = resolve(theme("castle"), 1, Controls(bars=8), sampling)
+    request = resolve(theme("castle"), 1, Controls(bars=8), SAMPLING)
     fit = -3.0 * np.arange(40)
     rng = np.random.default_rng(5)
     for _ in range(1600):
@@ -140,5 +141,31 @@ def test_the_best_fitting_entries_are_drawn_alike(monkeypatch: pytest.MonkeyPatc
     for asked in (Controls(bars=8, density=0.5), Controls(bars=8, intensity=0.5), Controls(bars=8, register="low")):
         drawn[:] = 0
         for _ in range(100):
-            _found({}, resolve(theme("castle"), 1, asked, sampling), rng, fit, np.full(40, 16))
+            _found({}, resolve(theme("castle"), 1, asked, SAMPLING), rng, fit, np.full(40, 16))
         assert drawn[0] > 90
+
+
+def form_library(*forms: list[int]) -> dict[str, np.ndarray]:
+    """Return entries of bars that copy the bar so many before in all voices, or are new where that is 0."""
+    lags = np.concatenate([np.array(form) for form in forms])
+    count = len(forms)
+    return {
+        "bars": np.cumsum([0, *map(len, forms)]),
+        "lags": lags.astype(np.int8),
+        "classes": np.where(lags > 0, EXACT, NEW)[:, None].repeat(4, axis=1).astype(np.int8),
+        "controls": np.ones((count, len(CONTROLS)), dtype=np.int8),
+        "row_frames": np.full(count, 6.0),
+        "bar_rows": np.full(count, 16),
+    }
+
+
+def test_forms_whose_middle_returns_are_rarer() -> None:
+    """A B C D, C again behind the middle leads there; A B again leads home, and so does nothing again. What was asked for goes before."""
+    home, middle, through, indirect = [0, 0, 0, 0, 4, 4, 0, 0], [0, 0, 0, 0, 2, 0, 0, 0], [0] * 8, [0, 0, 0, 1, 1, 0, 0, 0]
+    library = form_library(home, middle, through, indirect, [0, 0, 0, 1, 1])
+    assert _middle_returns(library, 8).tolist() == [False, True, False, True, False]  # the last is too short
+    assert not _middle_returns(library, 4).any()
+    plain, asked = (resolve(theme("castle"), 1, controls, SAMPLING) for controls in (Controls(bars=8), Controls(bars=8, register="low")))
+    for request, loss in ((plain, MIDDLE_FIT), (asked, 0.0)):
+        fit = _fit(library, request, np.diff(library["bars"]))
+        assert fit[2] - fit[1] == pytest.approx(loss)

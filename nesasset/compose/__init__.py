@@ -299,8 +299,10 @@ def _with_better_end(
         plans = [(bars, foretelling(draft.plan, bars)) for bars in FORETOLD]
         rounds += [(ROUGH, f"foretelling {bars}", FORETELLING, plan) for bars, plan in plans if plan]
     known = index_of(order.model)
+    seam, interior = figures["surprisal"]["seam"], figures["surprisal"]["interior"]
+    better = None
     for limit, word, count, plan in rounds:
-        if figures["surprisal"]["seam"] - figures["surprisal"]["interior"] <= limit:
+        if seam - interior <= limit:
             break
         others = endings(order.model, order.request, replace(draft, plan=plan), [chance(f"{word} {number}") for number in range(count)], given)
         others = [other for other in others if not is_lifeless(other.cells, plan.bar_rows) and _is_new(other, known)]
@@ -308,10 +310,9 @@ def _with_better_end(
             continue
         _, _, *told = _judged(others[0], order.request)
         seams = seam_bits(order.model, [(other.cells, other.slots) for other in others], *told)
-        if seams.min() < figures["surprisal"]["seam"]:
-            draft = others[int(seams.argmin())]
-            figures = _surprise(order.model, order.request, draft)
-    return draft, figures
+        if seams.min() < seam:
+            seam, better = float(seams.min()), others[int(seams.argmin())]
+    return (draft, figures) if better is None else (better, _surprise(order.model, order.request, better))
 
 
 def _surprise(model: Model, request: Request, draft: Draft) -> dict[str, Any]:

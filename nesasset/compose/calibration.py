@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from nesasset.compose.key import PROFILES
 from nesasset.errors import ModelMismatchError
-from nesasset.vocabulary import LABELS
+from nesasset.vocabulary import LABELS, N_CELLS, ONSET_ID
 
 KEY: Final = "calibration"
 PLACES: Final = ("downbeat", "other beats", "second of four rows", "third of four rows", "last of four rows")
 MODES: Final = tuple(PROFILES)
 BAR_ROWS: Final = 16  # of the bars in which places are told apart
-_SHAPES: Final = {"onsets": (len(PLACES), 4), "rests": (4,), "degrees": (len(MODES), 12)}
+MOVES: Final = (0, 1, 3, 5, 8, 12, 13)  # lower edges of the classes of a move from one note of a voice to its next, in semitones either way
+_SHAPES: Final = {"onsets": (len(PLACES), 4), "rests": (4,), "degrees": (len(MODES), 12), "moves": (3, len(MOVES))}
 _PLACE_OF_ROW: Final = np.array((0, 2, 3, 4, *(1, 2, 3, 4) * 3))
 
 
@@ -36,6 +37,8 @@ class Calibration:
     """(4,): falling silent."""
     degrees: NDArray[np.float32]
     """(n_modes, 12): pitches so many semitones above the tonic, by MODES."""
+    moves: NDArray[np.float32] = field(default_factory=lambda: np.zeros((3, len(MOVES)), dtype=np.float32))
+    """(3, n_moves): notes of P1, P2 and TR so far from the voice's last one, by MOVES."""
     themes: Mapping[str, Calibration] = field(default_factory=dict)
     """What they gain on top of that where a theme of a label is composed, by vocabulary.LABELS."""
 
@@ -69,6 +72,13 @@ class Calibration:
         by_row = self.onsets[_PLACE_OF_ROW]
         return by_row if bar_rows == BAR_ROWS else np.repeat(by_row.mean(axis=0, keepdims=True), bar_rows, axis=0)
 
+    def after_note(self) -> NDArray[np.float32]:
+        """Return what pitches gain after each last note of a voice, (3, 91, 88): its cell's id, then the pitch; nothing after what is no note."""
+        far = np.abs(np.arange(N_CELLS + 1)[:, None] - np.arange(ONSET_ID, N_CELLS))
+        found = self.moves[:, np.searchsorted(MOVES, far, side="right") - 1]
+        found[:, [*range(ONSET_ID), N_CELLS]] = 0
+        return np.asarray(found)
+
     def pitch_classes(self, tonic: int, mode: str | None) -> NDArray[np.float32]:
         """Return what each pitch class, C first, gains in a key, (12,); where the mode is open, the modes' mean."""
         own = self.degrees.mean(axis=0) if mode is None else self.degrees[MODES.index(mode)]
@@ -77,11 +87,12 @@ class Calibration:
 
 def _read(table: Mapping[str, Any], name: str) -> Calibration:
     """Return one table of a sidecar, without those of themes."""
-    parts = {key: np.array(table[key], dtype=np.float32) for key in _SHAPES}
+    none = {"moves": np.zeros(_SHAPES["moves"])}  # tables of before moves were counted
+    parts = {key: np.array({**none, **table}[key], dtype=np.float32) for key in _SHAPES}
     for key, shape in _SHAPES.items():
         if parts[key].shape != shape or not np.isfinite(parts[key]).all():
             raise ModelMismatchError(f"{name}.json: calibration {key} must be {shape} numbers, not {parts[key].shape}; run export.calibrate again")
-    return Calibration(parts["onsets"], parts["rests"], parts["degrees"])
+    return Calibration(parts["onsets"], parts["rests"], parts["degrees"], parts["moves"])
 
 
 def places(bar: NDArray[np.generic]) -> NDArray[np.float64]:

@@ -83,6 +83,11 @@ class Request:
         return 1.0 if self.onsets is None else ASKED_STEERING
 
     @property
+    def shapes_form(self) -> bool:
+        """Whether a density or a register was asked for, which goes before what else is good in a form."""
+        return self.onsets is not None or self.wishes.register is not None
+
+    @property
     def row_frames(self) -> float:
         """Frames of a row at the asked tempo, on average."""
         return 60.0 * FRAME_RATE_HZ / (self.tempo_bpm * BEAT_ROWS)

@@ -13,7 +13,7 @@ those before it, and drafts compete for how well they foretell what is given; se
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -108,6 +108,13 @@ def control_classes(plan: Plan, request: Request) -> NDArray[np.int64]:
         if name.startswith("active_") and name.removeprefix("active_") not in request.voices:
             controls[index] = 1
     return controls
+
+
+def calibration_of(model: Model, request: Request) -> Calibration:
+    """Return a model's calibration with that of the theme; where a density was asked for, that goes before where a theme's notes begin."""
+    every = Calibration.of(model.sidecar, model.name)
+    own = every.of_theme(request.label)
+    return own if request.onsets is None else replace(own, onsets=every.onsets, rests=every.rests)
 
 
 def song_vectors(model: Model, plan: Plan, request: Request) -> Song:
@@ -209,7 +216,8 @@ class _Desk:
         self.count, self.n_rows, self.bar_rows, self.home = count, n_rows, plan.bar_rows, plan.home * plan.bar_rows
         self.song = song_vectors(model, plan, request).repeat(count)
         # Beside music that was there, its own bars say where notes begin and how long voices rest.
-        calibration = Calibration.of(model.sidecar, model.name).of_theme(request.label) if self.given.own else DEFAULT
+        calibration = calibration_of(model, request) if self.given.own else DEFAULT
+        self.after_note = calibration.after_note()
         self.steering = Steering(request, plan, self.given, control_classes(plan, request), calibration)
         self.chords = chord_features(plan.chords, plan.lags, plan.home if request.loops else None)
         self.cells = np.repeat(np.where(self.given.cells >= 0, self.given.cells, HOLD_ID)[None], count, axis=0)
@@ -293,12 +301,12 @@ class _Desk:
         moved = np.where(moved < low, moved + 12 * -((moved - low) // 12), moved)
         return np.where(cells >= ONSET_ID, moved, cells)
 
-    def _heat(self, first: int) -> float:
-        """Return by what the temperatures are multiplied in the bar that begins with a row."""
+    def _heat(self, first: int, again: bool) -> float:
+        """Return by what the temperatures are multiplied in the bar that begins with a row; written again, it is to be another."""
         if self.joins[first // self.bar_rows]:
             return JOIN_HEAT
         begins = self.request.loops and 0 <= first - self.home < BEGINNING_BARS * self.bar_rows
-        return BEGINNING_HEAT if begins else 1.0
+        return BEGINNING_HEAT if begins and not again else 1.0
 
     def write_bar(self, first: int, keep: NDArray[np.bool_] | None = None) -> None:
         """Write a bar row by row.
@@ -309,7 +317,7 @@ class _Desk:
         """
         self.before = self.history.copy()
         old_cells, old_slots = (array[:, first : first + self.bar_rows].copy() for array in (self.cells, self.slots))
-        cooled = np.float32(self._heat(first))
+        cooled = np.float32(self._heat(first, keep is not None))
         floors = cooled * self.temperatures * np.float32(np.log(self.request.min_p))
         event_noise, pitch_noise, slot_noise = (noise * cooled for noise in self._gumbel(self.bar_rows))
         event_noise[..., ONSET_ID] += self.steering.onset_push(self.cells[:, :first])
@@ -320,6 +328,7 @@ class _Desk:
         for step in range(self.bar_rows):
             row = first + step
             self.token(row)
+            pitch_noise[:, step] += self.after_note[np.arange(3), self.history.last]
             cells, fixed_slots = self.forced(row)
             if keep is not None:
                 cells = np.where(keep, old_cells[:, step], cells)
