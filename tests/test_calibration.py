@@ -13,6 +13,7 @@ from nesasset.compose import _harmony
 from nesasset.compose.calibration import DEFAULT, KEY, MODES, PLACES, Calibration
 from nesasset.compose.controls import Controls
 from nesasset.compose.given import Given
+from nesasset.compose.harmony import Form, HarmonyModel
 from nesasset.compose.plan import draw_plan
 from nesasset.compose.request import generator, resolve
 from nesasset.errors import ModelMismatchError
@@ -60,6 +61,22 @@ def test_a_theme_has_its_own_table_on_top() -> None:
         assert desk.steering.calibration.rests[1] == rest
     sparse = writer.calibration_of(model, resolve(theme("cave"), 4, Controls(bars=4, density=0.2), model.sidecar["sampling"]))
     assert sparse.rests[1] == 0.5 and sparse.degrees[1, 1] == 0.5  # a density that was asked for goes before where notes begin
+
+
+def test_a_mode_that_was_asked_for_goes_before_a_theme_s_chords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chords are drawn as the theme's songs have them, unless the caller has said which mode it is to be."""
+    model, told = standin(), []
+    sample = HarmonyModel.sample
+
+    def watched(self: HarmonyModel, rng: np.random.Generator, form: Form, *rest: object, **more: object) -> object:
+        told.append(form.label)
+        return sample(self, rng, form, *rest, **more)
+
+    monkeypatch.setattr(HarmonyModel, "sample", watched)
+    for controls, label in ((Controls(bars=4), LABELS.index("dungeon_underground")), (Controls(bars=4, mode="minor"), 0)):
+        told.clear()
+        draw_plan(model.plans, _harmony(model), resolve(theme("cave"), 4, controls, model.sidecar["sampling"]), generator(("a plan",)))
+        assert set(told) == {label}
 
 
 def test_keys_and_metres() -> None:
