@@ -20,7 +20,7 @@ from nesasset.compose.judge import is_lifeless
 from nesasset.compose.key import find_key, key_profile, mode_profile, pitch_class_weights
 from nesasset.compose.plan import draw_form, draw_plan
 from nesasset.compose.request import generator, resolve
-from nesasset.compose.writer import control_classes
+from nesasset.compose.writer import control_classes, write
 from nesasset.driver import drive
 from nesasset.errors import ControlError, UnknownThemeError
 from nesasset.formats import score_json
@@ -29,7 +29,7 @@ from nesasset.render import render
 from nesasset.score import HOLD, REST, Note, Score
 from nesasset.themes import THEMES, theme
 from nesasset.units import VOICES
-from nesasset.vocabulary import EXACT, LOWEST_PITCH, NEW, ONSET_ID, SILENT, VARIED
+from nesasset.vocabulary import EXACT, HOLD_ID, LOWEST_PITCH, NEW, ONSET_ID, REST_ID, SILENT, VARIED
 
 STANDIN = Path(__file__).parent / "standin" / "standin.json"
 
@@ -338,6 +338,21 @@ def test_an_intro_leads_into_the_loop(model: Model) -> None:
     checks = {check.name: check.passed for check in certify(score, render(drive(score))).checks}
     assert checks["held notes"]
     assert checks["whole bars"]
+
+
+def test_a_section_comes_back_as_silent_as_it_began(model: Model) -> None:
+    """What rings from the section before does not sound in a copy of bars in which that voice began with silence."""
+    request = resolve(theme("castle"), 4, Controls(bars=3, form="ABA"), model.sidecar["sampling"])
+    drawn = draw_plan(model.plans, _harmony(model), request, generator(("a plan",)))
+    classes = np.array([NEW, NEW, EXACT])[:, None].repeat(4, axis=1)
+    plan = replace(drawn, lags=np.array([0, 0, 2]), classes=classes, shifts=np.zeros(3, dtype=np.int64))
+    rows = plan.bar_rows
+    cells = np.full((3 * rows, 4), -1)
+    cells[:rows, 1] = HOLD_ID  # pulse 2 has no note at all in A …
+    cells[rows : 2 * rows, 1] = HOLD_ID
+    cells[2 * rows - 2, 1] = ONSET_ID + 40  # … and one that rings at the end of B
+    draft = write(model, request, plan, [generator(("chance",))], Given(cells, np.where(cells[:, [0, 1, 3]] >= ONSET_ID, 0, -1), own=True))[0]
+    assert draft.cells[2 * rows, 1] == REST_ID and (draft.cells[2 * rows + 1 :, 1] == HOLD_ID).all()
 
 
 def test_a_written_form_is_what_comes(model: Model) -> None:

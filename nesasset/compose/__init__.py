@@ -36,11 +36,11 @@ __all__ = ["Controls", "compose", "compose_bars"]
 
 ATTEMPTS = 4  # plans that a seed may draw until one of their drafts is alive and new; the last drafts are taken as they are
 MOST_KNOWN = 0.2  # of a voice's 16-grams: a draft of which more stand in training songs is not new
-SMOOTH = -0.25  # bits a row that the seam costs more than bar lines inside: with less than this it is left as it came
-ENDINGS = 3  # that are written where it is not
-ROUGH = 0.0  # the same, above which endings are tried that foretell the beginning: bars that vary the first ones lead back to them
-FORETOLD = (1, 2)  # such bars, in turn
+ENDINGS = 3  # that are written where a loop's end does not lead home
+FORETOLD = (1, 2)  # last bars that then vary the first ones, in turn: such an end leads back to them
 FORETELLING = 2  # such endings of each
+ROUGH = 0.5  # bits a row that the seam may cost more than bar lines inside
+RETURNS = 2  # plans that a seed may draw until the end leads home rather than elsewhere
 
 
 def compose(
@@ -77,16 +77,23 @@ def compose(
         return _compose_with(sources, theme, seed, controls, model)
     order = _Order.of(theme, seed, controls, model)
     known = index_of(order.model)
+    made: list[tuple[float, Draft, dict[str, Any]]] = []
     for attempt in range(ATTEMPTS):
         plan, given, chance = order.draw(attempt)
         drafts = write(order.model, order.request, plan, [chance(number) for number in range(order.request.candidates)], given)
         living = [draft for draft in drafts if not is_lifeless(draft.cells, plan.bar_rows)]
         new = [draft for draft in living if _is_new(draft, known)]
-        drafts = new or living or drafts
-        if new:
+        if not new and (made or attempt < ATTEMPTS - 1):
+            continue
+        draft, figures = _best(order.model, order.request, new or living or drafts)
+        short = _short_of_home(order, draft, figures)
+        if short > 0:
+            draft, figures = _with_better_end(order, draft, figures, short, given, chance)
+            short = _short_of_home(order, draft, figures)
+        made.append((short, draft, figures))
+        if short <= 0 or len(made) == RETURNS:
             break
-    best, figures = _best(order.model, order.request, drafts)
-    best, figures = _with_better_end(order, best, figures, given, chance)
+    _, best, figures = min(made, key=lambda item: item[0])
     provenance = {**order.provenance, **figures}
     score = to_score(best, order.request, order.shapes, provenance, ornaments=order.request.wishes.ornaments is not False)
     return with_originality(score, order.model)
@@ -280,10 +287,24 @@ def _best(model: Model, request: Request, drafts: list[Draft]) -> tuple[Draft, d
     return draft, figures
 
 
+def _short_of_home(order: _Order, draft: Draft, figures: dict[str, Any]) -> float:
+    """Return by how many bits a row a loop's beginning surprises more after its end than it should; 0 or less where it does not.
+
+    That is more than another place of the loop would, or clearly more than what follows bar lines inside. A piece that ends has 0.
+    """
+    from nesasset.compose.judge import elsewhere_bits
+
+    if not figures:
+        return 0.0
+    seam, interior = figures["surprisal"]["seam"], figures["surprisal"]["interior"]
+    elsewhere = elsewhere_bits(order.model, *_judged(draft, order.request))
+    return float(seam - min(interior + ROUGH, *elsewhere.tolist())) if len(elsewhere) else float(seam - interior - ROUGH)
+
+
 def _with_better_end(
-    order: _Order, draft: Draft, figures: dict[str, Any], given: Given | None, chance: Callable[[object], np.random.Generator]
+    order: _Order, draft: Draft, figures: dict[str, Any], short: float, given: Given | None, chance: Callable[[object], np.random.Generator]
 ) -> tuple[Draft, dict[str, Any]]:
-    """Return the draft, or one with another end, after which its beginning surprises least; and what is told of it.
+    """Return the draft, or one with another end, after which its beginning surprises less, at best by the bits that it is short of home.
 
     First with the plan's own last bars, then, unless the caller wrote the form, with last bars that vary the first ones.
     """
@@ -292,18 +313,14 @@ def _with_better_end(
     from nesasset.compose.ending import endings, foretelling
     from nesasset.compose.judge import is_lifeless, seam_bits
 
-    if not figures:  # it ends
-        return draft, figures
-    rounds = [(SMOOTH, "ending", ENDINGS, draft.plan)]
+    rounds = [("ending", ENDINGS, draft.plan)]
     if not order.request.sections:
         plans = [(bars, foretelling(draft.plan, bars)) for bars in FORETOLD]
-        rounds += [(ROUGH, f"foretelling {bars}", FORETELLING, plan) for bars, plan in plans if plan]
+        rounds += [(f"foretelling {bars}", FORETELLING, plan) for bars, plan in plans if plan]
     known = index_of(order.model)
-    seam, interior = figures["surprisal"]["seam"], figures["surprisal"]["interior"]
-    better = None
-    for limit, word, count, plan in rounds:
-        if seam - interior <= limit:
-            break
+    seam = figures["surprisal"]["seam"]
+    goal, better = seam - short, None
+    for word, count, plan in rounds:
         others = endings(order.model, order.request, replace(draft, plan=plan), [chance(f"{word} {number}") for number in range(count)], given)
         others = [other for other in others if not is_lifeless(other.cells, plan.bar_rows) and _is_new(other, known)]
         if not others:
@@ -312,6 +329,8 @@ def _with_better_end(
         seams = seam_bits(order.model, [(other.cells, other.slots) for other in others], *told)
         if seams.min() < seam:
             seam, better = float(seams.min()), others[int(seams.argmin())]
+        if seam <= goal:
+            break
     return (draft, figures) if better is None else (better, _surprise(order.model, order.request, better))
 
 

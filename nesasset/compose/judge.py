@@ -35,6 +35,8 @@ STUCK_BARS: Final = 8
 CONTEXT_ROWS: Final = 128  # half a piece: with less a beginning that the piece has prepared looks like chance
 JUDGED_ROWS: Final = 32
 INTERIOR_PLACES: Final = 2
+PLACES: Final = (0.08, 0.21, 0.33)  # of a loop, to which its end must not lead rather than home: in bars 2, 4 and 6 of sixteen
+BEAT_ROWS: Final = 4
 
 
 def is_lifeless(cells: NDArray[np.integer], bar_rows: int) -> bool:
@@ -104,6 +106,33 @@ def seam_bits(
     return _window_bits(model, twice, windows, judged, length, bar_rows, controls, pulse, noise)
 
 
+def elsewhere_bits(
+    model: Model,
+    cells: NDArray[np.integer],
+    slots: NDArray[np.integer],
+    bar_rows: int,
+    controls: NDArray[np.integer],
+    pulse: NDArray[np.integer],
+    noise: NDArray[np.integer],
+    loop_start: int = 0,
+) -> NDArray[np.float32]:
+    """Return bits a row if the loop's end were followed by other places of the loop than its beginning, (n_places,); arguments as for `surprisal`.
+
+    The places are PLACES of the loop, on beats, whose rows differ from the beginning's and do not reach into what is read before; a
+    short loop has none.
+    """
+    body, played = np.asarray(cells)[loop_start:], np.asarray(slots)[loop_start:]
+    length = len(body)
+    context, judged = _reach(length, bar_rows)
+    rows = [int(place * length) // BEAT_ROWS * BEAT_ROWS for place in PLACES]
+    rows = [row for row in rows if row + judged <= length - context and (body[row : row + judged] != body[:judged]).any()]
+    if not rows:
+        return np.zeros(0, dtype=np.float32)
+    pieces = [(np.concatenate([body, body[row : row + judged]]), np.concatenate([played, played[row : row + judged]])) for row in rows]
+    windows = [(piece, length - context, length) for piece in range(len(pieces))]
+    return _window_bits(model, pieces, windows, judged, length, bar_rows, controls, pulse, noise, shared=True)
+
+
 def _reach(length: int, bar_rows: int) -> tuple[int, int]:
     """Return how many rows are read before a place of a loop, and how many after it are judged."""
     judged = min(JUDGED_ROWS, length)
@@ -162,6 +191,8 @@ def _window_bits(
     controls: NDArray[np.integer],
     pulse: NDArray[np.integer],
     noise: NDArray[np.integer],
+    *,
+    shared: bool = False,
 ) -> NDArray[np.float32]:
     """Return bits a row over the rows behind each window (piece, first row, row after its last), all equally long; (n_windows,).
 
@@ -175,6 +206,7 @@ def _window_bits(
         controls: (n_controls,).
         pulse: (16, 4).
         noise: (16, 4).
+        shared: The rows of the windows are the same in all pieces, so that they need be read once.
     """
     context = windows[0][2] - windows[0][1]
     past = [history_features(*piece) for piece in pieces]
@@ -200,14 +232,19 @@ def _window_bits(
     ids[:, :, RECALL : RECALL + 4], seen_slots[:, :, 9:] = recalled(force, played, rows)
     told = np.array(controls, dtype=np.int64).copy()
     told[list(CONTROLS).index("loop_bars")] = 0
-    song = model.song(told[None], pulse[None], noise[None]).repeat(len(windows))
+    song, slots = model.song(told[None], pulse[None], noise[None]), np.maximum(played, 0)
+    cache, first = model.cache(1 if shared else len(windows)), 0
+    if shared:
+        head, first = slice(0, context), context
+        model.run(song, cache, ids[:1, head], seen_slots[:1, head], np.arange(context)[None], force_cells=force[:1, head], force_slots=slots[:1, head])
+        cache.take(np.zeros(len(windows), dtype=np.int64))
     out = model.run(
-        song,
-        model.cache(len(windows)),
-        ids,
-        seen_slots,
-        np.broadcast_to(np.arange(total), (len(windows), total)),
-        force_cells=force,
-        force_slots=np.maximum(played, 0),
+        song.repeat(len(windows)),
+        cache,
+        ids[:, first:],
+        seen_slots[:, first:],
+        np.broadcast_to(np.arange(first, total), (len(windows), total - first)),
+        force_cells=force[:, first:],
+        force_slots=slots[:, first:],
     )
-    return np.asarray(out.cell_bits[:, context:].sum(axis=-1).mean(axis=-1))
+    return np.asarray(out.cell_bits[:, context - first :].sum(axis=-1).mean(axis=-1))

@@ -280,6 +280,8 @@ class _Desk:
         kinds, reference = self.plan.classes[bar], row - int(self.plan.lags[bar]) * self.bar_rows
         silence = np.where(self.history.held != REST_ID, REST_ID, HOLD_ID)
         there = self.cells[:, reference]
+        if self.request.sections and row % self.bar_rows == 0 and reference < row:  # a section begins as silent as it did
+            there = np.where((there == HOLD_ID) & self._silent(reference), silence, there)
         cells = np.where(kinds == EXACT, there, -1)
         if self.plan.shifts[bar]:
             cells = np.where(kinds == SEQUENCE, self._moved(there, int(self.plan.shifts[bar])), cells)
@@ -293,6 +295,12 @@ class _Desk:
         there = given[list(SLOT_VOICES)]
         slots = np.where((there >= 0) & ((there < ONSET_ID) | (played >= 0)), np.maximum(played, 0), slots)
         return cells, slots
+
+    def _silent(self, row: int) -> NDArray[np.bool_]:
+        """Return whether a voice did not sound in a row that is written, (B, 4)."""
+        event = self.cells[:, : row + 1] != HOLD_ID
+        last = row - event[:, ::-1].argmax(axis=1)
+        return np.asarray(~event.any(axis=1) | (np.take_along_axis(self.cells, last[:, None], axis=1)[:, 0] == REST_ID))
 
     def _moved(self, cells: NDArray[np.int64], shift: int) -> NDArray[np.int64]:
         """Return cells (B, 4) with their notes moved by semitones, octaves back where that leaves the voice's range."""
