@@ -189,7 +189,7 @@ def test_first_row_holds_nothing(model: Model) -> None:
 
 def test_plan_is_obeyed(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exact parts repeat the referenced bar cell by cell, silent ones have no note, where no other end is looked for."""
-    monkeypatch.setattr(importlib.import_module("nesasset.compose"), "ROUGH", 99.0)
+    monkeypatch.setattr(importlib.import_module("nesasset.compose"), "_short_of_home", lambda *_: 0.0)
     controls = Controls(bars=12, candidates=1)
     request = resolve(theme("castle"), 4, controls, model.sidecar["sampling"])
     rng = generator(("plan", "castle", 4, [("bars", 12)], 0))
@@ -308,7 +308,7 @@ def test_lifeless_pieces_are_known() -> None:
 
 def test_bars_come_one_by_one(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """Composed bar by bar, a piece has its bars in order, all with the same instruments, and the notes of its one draft."""
-    monkeypatch.setattr(importlib.import_module("nesasset.compose"), "SMOOTH", 99.0)  # a whole piece may get another end
+    monkeypatch.setattr(importlib.import_module("nesasset.compose"), "_short_of_home", lambda *_: 0.0)  # a whole piece may get another end
     controls = Controls(bars=5, intro_bars=1, chords="I vi IV V", key="C", mode="major", candidates=1, ornaments=False)
     bars = list(compose_bars("overworld", 3, controls, model))
     assert [bar.n_bars for bar in bars] == [1] * 6

@@ -13,6 +13,7 @@ from nesasset.compose import _harmony, compose
 from nesasset.compose.controls import Controls
 from nesasset.compose.ending import endings, first_free_bar, foretelling
 from nesasset.compose.given import Given
+from nesasset.compose.judge import BEAT_ROWS, CONTEXT_ROWS, JUDGED_ROWS, PLACES, elsewhere_bits, surprisal
 from nesasset.compose.plan import draw_plan
 from nesasset.compose.request import Request, generator, resolve
 from nesasset.compose.writer import Draft, write
@@ -81,13 +82,51 @@ def test_what_is_given_stays(model: Model) -> None:
 
 def test_the_better_ending_is_taken(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """With endings a seam never surprises more than without, and less for some seeds."""
+    monkeypatch.setattr(composing, "RETURNS", 1)
     found = {}
-    for smooth in (99.0, -99.0):
-        monkeypatch.setattr(composing, "SMOOTH", smooth)
+    for rough in (99.0, -99.0):
+        monkeypatch.setattr(composing, "ROUGH", rough)
         scores = [compose("castle", seed, Controls(bars=8, candidates=1, ornaments=False), model) for seed in range(6)]
-        found[smooth] = np.array([score.provenance["surprisal"]["seam"] for score in scores])
+        found[rough] = np.array([score.provenance["surprisal"]["seam"] for score in scores])
     assert (found[-99.0] <= found[99.0]).all()
     assert (found[-99.0] < found[99.0] - 0.01).any()
+
+
+@pytest.mark.parametrize(("short", "drawn", "kept"), [([0.0], 1, 0), ([1.0, -0.1], 1, 0), ([2.0, 1.0, 0.5, 0.2], 2, 1), ([2.0, 1.0, 3.0, 2.5], 2, 0)])
+def test_a_seed_draws_once_more_where_the_end_does_not_lead_home(short: list[float], drawn: int, kept: int, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two plans' pieces the one is kept whose end is less short of home; one that is not short at all is left as it came."""
+    asked: list[Draft] = []
+    told = iter(short)
+
+    def short_of_home(order: object, draft: Draft, figures: object) -> float:
+        asked.append(draft)
+        return next(told)
+
+    monkeypatch.setattr(composing, "_short_of_home", short_of_home)
+    score = compose("castle", 5, Controls(bars=8, candidates=1, ornaments=False), model)
+    plans = list({id(draft.plan.classes): draft.plan for draft in asked[:: max(1, len(short) // drawn)]}.values())
+    assert next(told, None) is None and len(plans) == drawn
+    assert [bar.split()[1] for bar in score.provenance["form"][:6]] == ["".join("EVRQNS"[kind] for kind in bar) for bar in plans[kept].classes[:6].tolist()]
+
+
+def test_elsewhere_is_judged_as_a_cut_is(model: Model) -> None:
+    """The loop's end followed by other places surprises as much as in a piece spliced together; short loops, and loops of one figure, have no places."""
+    _, draft = draft_of(model, [NEW] * 16)
+    rows = draft.plan.bar_rows
+    loop = (draft.cells, draft.slots)
+    told = (rows, draft.plan.controls, draft.plan.pulse, draft.plan.noise)
+    found = elsewhere_bits(model, *loop, *told)
+    length = len(draft.cells)
+    places = [int(place * length) // BEAT_ROWS * BEAT_ROWS for place in PLACES]
+    places = [place for place in places if place + JUDGED_ROWS <= length - CONTEXT_ROWS]
+    assert len(found) == len(places) > 0
+    between = -(JUDGED_ROWS + CONTEXT_ROWS) % rows
+    for place, bits in zip(places, found.tolist(), strict=True):
+        spliced = [np.concatenate([array[place : place + JUDGED_ROWS + between], array[-CONTEXT_ROWS:]]) for array in loop]
+        assert surprisal(model, spliced[0], spliced[1], *told)[0] == pytest.approx(bits, rel=0.02)
+    assert len(elsewhere_bits(model, draft.cells[: 8 * rows], draft.slots[: 8 * rows], *told)) == 0
+    same = np.tile(draft.cells[:4], (length // 4, 1)), np.tile(draft.slots[:4], (length // 4, 1))
+    assert len(elsewhere_bits(model, *same, *told)) == 0
 
 
 def test_nothing_is_written_where_nothing_is_free(model: Model) -> None:
@@ -133,15 +172,15 @@ def test_only_a_beginning_in_reach_is_foretold(bars: int, there: bool, model: Mo
 
 def test_a_rough_seam_is_foretold_unless_the_form_was_asked_for(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where endings of the plan's own leave the seam rough, a foretelling one may be taken, and its form is told; a caller's form stays."""
-    monkeypatch.setattr(composing, "SMOOTH", -99.0)
-    forms = {}
-    for rough in (99.0, -99.0):
-        monkeypatch.setattr(composing, "ROUGH", rough)
+    monkeypatch.setattr(composing, "ROUGH", -99.0)
+    monkeypatch.setattr(composing, "RETURNS", 1)
+    own, foretold, asked = [], [], []
+    for bars, forms in (((), own), ((1, 2), foretold)):
+        monkeypatch.setattr(composing, "FORETOLD", bars)
         scores = [compose("castle", seed, Controls(bars=8, ornaments=False), model) for seed in range(6)]
-        forms[rough] = [(score.provenance["surprisal"]["seam"], score.provenance["form"][-1]) for score in scores]
-        asked = compose("castle", 2, Controls(bars=8, form="AABA", ornaments=False), model)
-        forms[f"asked {rough}"] = asked.provenance["form"]
-    changed = [(own, other) for own, other in zip(forms[99.0], forms[-99.0], strict=True) if own != other]
+        forms += [(score.provenance["surprisal"]["seam"], score.provenance["form"][-1]) for score in scores]
+        asked.append(compose("castle", 2, Controls(bars=8, form="AABA", ornaments=False), model).provenance["form"])
+    changed = [(one, other) for one, other in zip(own, foretold, strict=True) if one != other]
     assert changed
-    assert all(other[0] < own[0] and other[1].startswith(("7 ", "6 ")) for own, other in changed)
-    assert forms["asked 99.0"] == forms["asked -99.0"]
+    assert all(other[0] < one[0] and other[1].startswith(("7 ", "6 ")) for one, other in changed)
+    assert asked[0] == asked[1]
