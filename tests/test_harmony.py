@@ -114,6 +114,8 @@ def test_a_theme_has_the_chords_of_its_songs():
     assert share(dungeon) > share(0) + 0.05 > share(town) + 0.1
     again = HarmonyModel.from_arrays(counted.to_arrays())
     assert (again.leaning(dungeon, minor=False) == counted.leaning(dungeon, minor=False)).all()
+    with pytest.raises(ValueError, match="harmony_labels"):
+        HarmonyModel.from_arrays({**counted.to_arrays(), "harmony_labels": np.zeros((3, 2, N_CHORDS), dtype=np.uint32)})
     before = {name: array for name, array in counted.to_arrays().items() if name != "harmony_labels"}
     assert (HarmonyModel.from_arrays(before).leaning(dungeon, minor=False) == 1).all()
 

@@ -178,7 +178,10 @@ class HarmonyModel:
             counts[place, arrays[f"harmony_outcomes_{number}"]] = arrays[f"harmony_counts_{number}"]
             levels.append(Counts(contexts, counts))
         none = np.zeros((len(LABELS), 2, N_CHORDS), dtype=np.int64)
-        return HarmonyModel(Chain(tuple(levels), PRIORS), arrays.get("harmony_labels", none))
+        labelled = arrays.get("harmony_labels", none)
+        if labelled.shape != none.shape:
+            raise ValueError(f"harmony_labels must be {none.shape} counts, not {labelled.shape}")
+        return HarmonyModel(Chain(tuple(levels), PRIORS), labelled)
 
 
 def chord_context(degrees: Sequence[int] | NDArray[np.int64], form: Form, bar: int, half: int) -> tuple[int, ...]:
