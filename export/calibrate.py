@@ -3,10 +3,11 @@
     python -m export.calibrate --corpus corpus/train --model models/nes-1.json [--rounds 3] [--pieces 220] [--seed 20000]
 
 Counted are, over windows of 16 bars, how often a voice that plays begins a note at each place of the bar, how often it falls silent, how
-far its notes are from the ones before, and how much of what sounds lies on each degree of the key. What composed loops have too little of becomes likelier by a part of the
-difference of log odds, round after round, of the same seeds; degrees by little, or the key blurs, and those outside the key's scale not at all.
-Each theme with enough songs gets a table of its own besides: what these have more or less of than all songs do. Only training songs
-are looked at, so that the judge's are as unknown as before. nesasset/compose/calibration.py says where the numbers act.
+far its notes are from the ones before, and how much of what sounds lies on each degree of the key. What composed loops have too little
+of becomes likelier by a part of the difference of log odds, round after round, of the same seeds; degrees by little, or the key blurs,
+and those outside the key's scale not at all. Each theme with enough songs gets a table of its own besides: what these have more or less
+of than all songs do. Only training songs are looked at, so that the judge's are as unknown as before. nesasset/compose/calibration.py
+says where the numbers act.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from export.songs import read_frames, to_song
 from export.to_score import song_to_score
 from nesasset.compose import _harmony, compose
 from nesasset.compose.controls import Controls
-from nesasset.compose.judge import line_bits
+from nesasset.compose.judge import Told, line_bits
 from nesasset.compose.material import to_material
 from nesasset.compose.request import generator, resolve
 from nesasset.compose.rewrite import carry_out
@@ -132,10 +132,7 @@ def infilled(parents: list[Score], model: Model, tick: Callable[[], None]) -> di
             per = made.plan.bar_rows
             first, stop = (bar * parent.bar_rows // per for bar in (start, start + INFILLED_BARS))
             others = [bar for bar in range(1, made.plan.n_bars) if not first <= bar <= stop]
-            plan = made.plan
-            bits = line_bits(
-                model, made.cells, made.slots, per, plan.controls, plan.pulse, plan.noise, [first, stop, *others], None
-            )
+            bits = line_bits(model, made.cells, made.slots, Told.of(made.plan), [first, stop, *others], None)
             rows[name].append((float(bits[0]), float(bits[1]), float(bits[2:].mean())))
         tick()
     return {name: np.mean(values, axis=0).tolist() for name, values in rows.items()}
@@ -166,8 +163,7 @@ def _bits_after(primer: Score, follows: Score, model: Model) -> float:
     slots: NDArray[np.int64] = np.concatenate([one.slots, np.full_like(other.slots, 0)])
     slots[len(one.slots) :] = np.where(other.slots >= 0, 0, -1)  # its instruments are other numbers: cells alone are judged
     lines = range(one.plan.n_bars, one.plan.n_bars + min(4, other.plan.n_bars))
-    plan = one.plan
-    return float(line_bits(model, cells, slots, plan.bar_rows, plan.controls, plan.pulse, plan.noise, list(lines), None).mean())
+    return float(line_bits(model, cells, slots, Told.of(one.plan), list(lines), None).mean())
 
 
 def varied(parents: list[Score], model: Model, tick: Callable[[], None]) -> dict[str, Any]:

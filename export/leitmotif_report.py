@@ -26,7 +26,7 @@ from export.measures import consonance, score_to_piece
 from nesasset.build.arc import Arc, along
 from nesasset.compose import compose
 from nesasset.compose.controls import Controls
-from nesasset.compose.judge import line_bits
+from nesasset.compose.judge import Told, line_bits
 from nesasset.compose.leitmotif import invent
 from nesasset.compose.material import to_material
 from nesasset.compose.motif import Motif, motif_text
@@ -110,10 +110,9 @@ def seams(scores: list[Score], bars: int, model: Model) -> dict[str, float]:
     over: dict[str, list[float]] = {"into": [], "out of": []}
     for score in scores:
         made = to_material(score, model)
-        plan = made.plan
         out = [bars, HALF + bars]
         others = [bar for bar in range(1, BARS) if bar not in (HALF, *out) and bar not in range(bars) and bar not in range(HALF, HALF + bars)]
-        bits = line_bits(model, made.cells, made.slots, plan.bar_rows, plan.controls, plan.pulse, plan.noise, [HALF, *out, *others], 0)
+        bits = line_bits(model, made.cells, made.slots, Told.of(made.plan), [HALF, *out, *others], 0)
         interior = float(bits[3:].mean())
         over["into"].append(float(bits[0]) - interior)
         over["out of"].append(float(bits[1:3].mean()) - interior)

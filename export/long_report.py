@@ -52,7 +52,7 @@ class Window:
 
 def bits_inside(model: Model, loop: Loop) -> float:
     """Return what the model finds surprising inside rows that need not go round, bits a row."""
-    _, interior = surprisal(model, loop.cells, loop.slots, loop.bar_rows, loop.controls, loop.pulse, loop.noise)[:2]
+    _, interior = surprisal(model, loop.cells, loop.slots, loop.told)
     return float(interior)
 
 

@@ -139,7 +139,7 @@ def examine(theme: str, seed: int, controls: Controls, compose: Composer) -> Loo
 
 def real_surprisal(folder: Path, least_bars: int = 8) -> list[tuple[float, float]]:
     """Return (seam, interior) bits a row of the true loops of a prepared split, by the judge that ranks our own."""
-    from nesasset.compose.judge import surprisal
+    from nesasset.compose.judge import Told, surprisal
     from nesasset.model import load_model
 
     model, rows = load_model(), load_rows(folder)
@@ -152,9 +152,7 @@ def real_surprisal(folder: Path, least_bars: int = 8) -> list[tuple[float, float
         cells, slots = np.asarray(rows.cells[a : a + end]), np.asarray(rows.slots[a : a + end])
         palettes = np.asarray(rows.pulse_palette[song]), np.asarray(rows.noise_palette[song])
         controls = np.asarray(rows.controls[song])
-        found.append(
-            surprisal(model, cells.astype(np.int64), slots.astype(np.int64), bar_rows, controls, *palettes, start)
-        )
+        found.append(surprisal(model, cells.astype(np.int64), slots.astype(np.int64), Told(bar_rows, controls, *palettes), start))
     return found
 
 

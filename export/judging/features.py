@@ -24,6 +24,7 @@ from export.measures import (
     scale_consistency,
 )
 from nesasset.chords import CONSONANT
+from nesasset.compose.calibration import MOVES
 from nesasset.compose.key import find_key
 from nesasset.vocabulary import LOWEST_PITCH, ONSET_ID
 
@@ -32,7 +33,6 @@ CLIP_SD: Final = 3.0  # a few odd songs would rule the covariance
 GRID_POINTS: Final = 1024
 PAD_BANDWIDTHS: Final = 4.0
 BANDWIDTH_POWER: Final = -0.2  # Scott's rule in one dimension
-MOVES: Final = (0, 1, 3, 5, 8, 12, 13)  # lower edges of the classes of a move in semitones
 WAITS: Final = (1, 2, 3, 4, 5, 8, 9)  # lower edges of the classes of a wait between onsets in rows
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from export.measures import score_to_piece
 from export.prepare import load_rows
+from nesasset.compose.judge import CONTEXT_ROWS, JUDGED_ROWS, Told
 from nesasset.score import Note, Score
 from nesasset.themes import THEMES
 from nesasset.vocabulary import (
@@ -50,6 +51,11 @@ class Loop:
     """(16, 4) palette."""
     noise: NDArray[np.int64]
     """(16, 4) palette."""
+
+    @property
+    def told(self) -> Told:
+        """What the judge is told beside the rows."""
+        return Told(self.bar_rows, self.controls, self.pulse, self.noise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +157,10 @@ def judge_seam(model: Model, loop: Loop, rng: np.random.Generator) -> Seam:
     has just read. What lies there may be the same once more, in a form whose second half has the middle of its first again: such
     a place surprises less than many a beginning. A loop of less than 161 rows has no such place.
     """
-    from nesasset.compose.judge import CONTEXT_ROWS, JUDGED_ROWS, surprisal
+    from nesasset.compose.judge import surprisal
 
     def bits(cells: NDArray[np.int64], slots: NDArray[np.int64]) -> tuple[float, float]:
-        return surprisal(model, cells, slots, loop.bar_rows, loop.controls, loop.pulse, loop.noise)[:2]
+        return surprisal(model, cells, slots, loop.told)
 
     seam, interior = bits(loop.cells, loop.slots)
     length = len(loop.cells)

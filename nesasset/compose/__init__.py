@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from nesasset.compose.given import Given
     from nesasset.compose.harmony import HarmonyModel
+    from nesasset.compose.judge import Told
     from nesasset.compose.plan import Plan
     from nesasset.compose.request import Request
     from nesasset.compose.sources import Sources
@@ -84,7 +85,7 @@ def compose(
         living = [draft for draft in drafts if not is_lifeless(draft.cells, plan.bar_rows)]
         new = [draft for draft in living if _is_new(draft, known)]
         if not new and (made or attempt < ATTEMPTS - 1):
-            continue
+            continue  # what is lifeless or known is taken only where there is nothing else
         draft, figures = _best(order.model, order.request, new or living or drafts)
         short = _short_of_home(order, draft, figures)
         if short > 0:
@@ -298,7 +299,7 @@ def _short_of_home(order: _Order, draft: Draft, figures: dict[str, Any]) -> floa
         return 0.0
     seam, interior = figures["surprisal"]["seam"], figures["surprisal"]["interior"]
     elsewhere = elsewhere_bits(order.model, *_judged(draft, order.request))
-    return float(seam - min(interior + ROUGH, *elsewhere.tolist())) if len(elsewhere) else float(seam - interior - ROUGH)
+    return float(seam - min([interior + ROUGH, *elsewhere.tolist()]))
 
 
 def _with_better_end(
@@ -325,8 +326,7 @@ def _with_better_end(
         others = [other for other in others if not is_lifeless(other.cells, plan.bar_rows) and _is_new(other, known)]
         if not others:
             continue
-        _, _, *told = _judged(others[0], order.request)
-        seams = seam_bits(order.model, [(other.cells, other.slots) for other in others], *told)
+        seams = seam_bits(order.model, [(other.cells, other.slots) for other in others], *_judged(others[0], order.request)[2:])
         if seams.min() < seam:
             seam, better = float(seams.min()), others[int(seams.argmin())]
         if seam <= goal:
@@ -344,9 +344,10 @@ def _surprise(model: Model, request: Request, draft: Draft) -> dict[str, Any]:
     return {"surprisal": {"seam": round(seam, 3), "interior": round(interior, 3)}}
 
 
-def _judged(draft: Draft, request: Request) -> tuple[Any, ...]:
-    """Return what the judge is told of a draft, behind the model."""
+def _judged(draft: Draft, request: Request) -> tuple[NDArray[np.int64], NDArray[np.int64], Told, int]:
+    """Return a draft's cells and slots, what the judge is told of it, and the first row of its loop."""
+    from nesasset.compose.judge import Told
     from nesasset.compose.writer import control_classes
 
     plan = draft.plan
-    return draft.cells, draft.slots, plan.bar_rows, control_classes(plan, request), plan.pulse, plan.noise, plan.home * plan.bar_rows
+    return draft.cells, draft.slots, Told.of(plan, control_classes(plan, request)), plan.home * plan.bar_rows

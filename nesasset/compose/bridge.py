@@ -20,7 +20,7 @@ from nesasset.chords import DEGREES, MAJOR, MINOR, chord_id, chord_root
 from nesasset.compose import with_originality
 from nesasset.compose.controls import Controls, check_seed
 from nesasset.compose.given import Given
-from nesasset.compose.judge import line_bits
+from nesasset.compose.judge import Told, line_bits
 from nesasset.compose.key import find_key, pitch_class_weights
 from nesasset.compose.material import Material, bar_rows_of, cells_of, heard_rows, to_material
 from nesasset.compose.plan import Plan
@@ -118,10 +118,10 @@ def bridge(
 
 def _worse_seam(model: Model, work: Rewrite, draft: Draft) -> float:
     """Return the bits a row of the worse of the two seams."""
-    plan, told = draft.plan, control_classes(draft.plan, work.request)
+    plan, told = draft.plan, Told.of(draft.plan, control_classes(draft.plan, work.request))
     rows = np.flatnonzero(work.free.any(axis=1))
     lines = [row // plan.bar_rows for row in (int(rows[0]), int(rows[-1]) + 1) if 0 < row < len(draft.cells)]
-    return float(line_bits(model, draft.cells, draft.slots, plan.bar_rows, told, plan.pulse, plan.noise, lines, plan.home).max())
+    return float(line_bits(model, draft.cells, draft.slots, told, lines, plan.home).max())
 
 
 def _joined(before: Score, after: Score, end: int, length: int) -> tuple[Score, int, int]:

@@ -8,7 +8,8 @@ loop's length and the bars remaining are hidden, so that only the notes speak. B
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,9 @@ from nesasset.model import Model
 from nesasset.recall import recall_song
 from nesasset.vocabulary import CONTROLS, HOLD_ID, ONSET_ID, UNKNOWN_REMAINING
 
+if TYPE_CHECKING:
+    from nesasset.compose.plan import Plan
+
 FEW_NOTES: Final = 8  # of a piece of four bars or more, two a bar below
 STUCK_BARS: Final = 8
 CONTEXT_ROWS: Final = 128  # half a piece: with less a beginning that the piece has prepared looks like chance
@@ -37,6 +41,24 @@ JUDGED_ROWS: Final = 32
 INTERIOR_PLACES: Final = 2
 PLACES: Final = (0.08, 0.21, 0.33)  # of a loop, to which its end must not lead rather than home: in bars 2, 4 and 6 of sixteen
 BEAT_ROWS: Final = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """What the judge is told of a piece beside its rows."""
+
+    bar_rows: int
+    controls: NDArray[np.integer]
+    """(n_controls,) classes; those that tell of the loop are hidden."""
+    pulse: NDArray[np.integer]
+    """(16, 4) palette."""
+    noise: NDArray[np.integer]
+    """(16, 4) palette."""
+
+    @staticmethod
+    def of(plan: Plan, controls: NDArray[np.integer] | None = None) -> Told:
+        """Return what a plan says of its piece, with other controls than the plan's own where they are given."""
+        return Told(plan.bar_rows, plan.controls if controls is None else controls, plan.pulse, plan.noise)
 
 
 def is_lifeless(cells: NDArray[np.integer], bar_rows: int) -> bool:
@@ -57,10 +79,7 @@ def surprisal(
     model: Model,
     cells: NDArray[np.integer],
     slots: NDArray[np.integer],
-    bar_rows: int,
-    controls: NDArray[np.integer],
-    pulse: NDArray[np.integer],
-    noise: NDArray[np.integer],
+    told: Told,
     loop_start: int = 0,
 ) -> tuple[float, float]:
     """Return bits a row over the rows after the seam, and after bar lines inside the loop.
@@ -69,51 +88,42 @@ def surprisal(
         model: The reader.
         cells: (n, 4), the piece; it loops from its end to loop_start.
         slots: (n, 3).
-        bar_rows: Rows of a bar.
-        controls: (n_controls,) classes; those that tell of the loop are hidden.
-        pulse: (16, 4) palette.
-        noise: (16, 4) palette.
+        told: What is known of the piece.
         loop_start: First row of the loop.
 
     Returns:
         Bits after the seam, and the mean after two bar lines inside; where there are none, the first number twice.
     """
     length = len(cells) - loop_start
-    context, judged = _reach(length, bar_rows)
-    lines = np.arange(context, length - judged + 1, bar_rows) if length >= context + judged else np.array([], dtype=int)
+    context, judged = _reach(length, told.bar_rows)
+    lines = np.arange(context, length - judged + 1, told.bar_rows) if length >= context + judged else np.array([], dtype=int)
     if len(lines) > INTERIOR_PLACES:
         lines = lines[np.linspace(0, len(lines) - 1, INTERIOR_PLACES).round().astype(int)]
     windows = [(0, length - context, length), *((0, int(line) - context, int(line)) for line in lines)]
     twice = [_twice(cells, slots, loop_start)]
-    bits = _window_bits(model, twice, windows, judged, length, bar_rows, controls, pulse, noise)
+    bits = _window_bits(model, twice, windows, judged, length, told)
     return float(bits[0]), float(bits[1:].mean()) if len(bits) > 1 else float(bits[0])
 
 
 def seam_bits(
     model: Model,
     loops: Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]],
-    bar_rows: int,
-    controls: NDArray[np.integer],
-    pulse: NDArray[np.integer],
-    noise: NDArray[np.integer],
+    told: Told,
     loop_start: int = 0,
 ) -> NDArray[np.float32]:
     """Return bits a row over the rows after the seam of several loops of one plan, (n_loops,); arguments as for `surprisal`, loops as cells and slots."""
     length = len(loops[0][0]) - loop_start
-    context, judged = _reach(length, bar_rows)
+    context, judged = _reach(length, told.bar_rows)
     windows = [(number, length - context, length) for number in range(len(loops))]
     twice = [_twice(cells, slots, loop_start) for cells, slots in loops]
-    return _window_bits(model, twice, windows, judged, length, bar_rows, controls, pulse, noise)
+    return _window_bits(model, twice, windows, judged, length, told)
 
 
 def elsewhere_bits(
     model: Model,
     cells: NDArray[np.integer],
     slots: NDArray[np.integer],
-    bar_rows: int,
-    controls: NDArray[np.integer],
-    pulse: NDArray[np.integer],
-    noise: NDArray[np.integer],
+    told: Told,
     loop_start: int = 0,
 ) -> NDArray[np.float32]:
     """Return bits a row if the loop's end were followed by other places of the loop than its beginning, (n_places,); arguments as for `surprisal`.
@@ -123,14 +133,14 @@ def elsewhere_bits(
     """
     body, played = np.asarray(cells)[loop_start:], np.asarray(slots)[loop_start:]
     length = len(body)
-    context, judged = _reach(length, bar_rows)
+    context, judged = _reach(length, told.bar_rows)
     rows = [int(place * length) // BEAT_ROWS * BEAT_ROWS for place in PLACES]
     rows = [row for row in rows if row + judged <= length - context and (body[row : row + judged] != body[:judged]).any()]
     if not rows:
         return np.zeros(0, dtype=np.float32)
     pieces = [(np.concatenate([body, body[row : row + judged]]), np.concatenate([played, played[row : row + judged]])) for row in rows]
     windows = [(piece, length - context, length) for piece in range(len(pieces))]
-    return _window_bits(model, pieces, windows, judged, length, bar_rows, controls, pulse, noise, shared=True)
+    return _window_bits(model, pieces, windows, judged, length, told, shared=True)
 
 
 def _reach(length: int, bar_rows: int) -> tuple[int, int]:
@@ -148,10 +158,7 @@ def line_bits(
     model: Model,
     cells: NDArray[np.integer],
     slots: NDArray[np.integer],
-    bar_rows: int,
-    controls: NDArray[np.integer],
-    pulse: NDArray[np.integer],
-    noise: NDArray[np.integer],
+    told: Told,
     lines: Sequence[int],
     home: int | None = 0,
 ) -> NDArray[np.float64]:
@@ -161,23 +168,21 @@ def line_bits(
         model: The reader.
         cells: (n, 4), whole bars.
         slots: (n, 3).
-        bar_rows: Rows of a bar.
-        controls: As for `surprisal`.
-        pulse: (16, 4) palette.
-        noise: (16, 4) palette.
+        told: What is known of the piece.
         lines: Bars, 1 to the number of them; the last is the line at the end, behind which the loop begins anew.
         home: The loop's first bar; None for a piece that ends.
     """
     n = len(cells)
-    start = n if home is None else home * bar_rows
-    on = [(np.concatenate([cells, cells[start : start + bar_rows]]), np.concatenate([slots, slots[start : start + bar_rows]]))]
-    rows = np.array(lines, dtype=np.int64) * bar_rows
+    start = n if home is None else home * told.bar_rows
+    first = slice(start, start + told.bar_rows)
+    on = [(np.concatenate([cells, cells[first]]), np.concatenate([slots, slots[first]]))]
+    rows = np.array(lines, dtype=np.int64) * told.bar_rows
     contexts = np.minimum(rows, CONTEXT_ROWS)
     bits = np.zeros(len(rows))
     for context in np.unique(contexts):
         alike = np.flatnonzero(contexts == context)
         windows = [(0, int(row - context), int(row)) for row in rows[alike]]
-        bits[alike] = _window_bits(model, on, windows, bar_rows, n, bar_rows, controls, pulse, noise)
+        bits[alike] = _window_bits(model, on, windows, told.bar_rows, n, told)
     return bits
 
 
@@ -187,10 +192,7 @@ def _window_bits(
     windows: Sequence[tuple[int, int, int]],
     judged: int,
     length: int,
-    bar_rows: int,
-    controls: NDArray[np.integer],
-    pulse: NDArray[np.integer],
-    noise: NDArray[np.integer],
+    told: Told,
     *,
     shared: bool = False,
 ) -> NDArray[np.float32]:
@@ -202,10 +204,7 @@ def _window_bits(
         windows: What is read before.
         judged: Rows that count.
         length: Rows after which bars are counted anew.
-        bar_rows: Rows of a bar.
-        controls: (n_controls,).
-        pulse: (16, 4).
-        noise: (16, 4).
+        told: What is known of the piece.
         shared: The rows of the windows are the same in all pieces, so that they need be read once.
     """
     context = windows[0][2] - windows[0][1]
@@ -223,16 +222,16 @@ def _window_bits(
         token[:, PAST], token_slots[:, :6] = past_ids[here], past_slots[here]
         forget_plan(token, token_slots, np.ones(total, dtype=bool), np.ones(4, dtype=bool))
         forget_chords(token)
-        token[:, COLUMN["row_in_bar"]] = np.arange(start, start + total) % length % bar_rows
+        token[:, COLUMN["row_in_bar"]] = np.arange(start, start + total) % length % told.bar_rows
         token[:, COLUMN["bars_remaining"]] = UNKNOWN_REMAINING
         ids[window], seen_slots[window] = token, token_slots
         force[window], played[window] = cells[here], slots[here]
     # A window recalls itself alone: across the seam the whole piece has been heard before.
-    rows, ids[:, :, STRENGTH : STRENGTH + 4] = recall_song(force, bar_rows)
+    rows, ids[:, :, STRENGTH : STRENGTH + 4] = recall_song(force, told.bar_rows)
     ids[:, :, RECALL : RECALL + 4], seen_slots[:, :, 9:] = recalled(force, played, rows)
-    told = np.array(controls, dtype=np.int64).copy()
-    told[list(CONTROLS).index("loop_bars")] = 0
-    song, slots = model.song(told[None], pulse[None], noise[None]), np.maximum(played, 0)
+    controls = np.array(told.controls, dtype=np.int64)
+    controls[list(CONTROLS).index("loop_bars")] = 0
+    song, slots = model.song(controls[None], told.pulse[None], told.noise[None]), np.maximum(played, 0)
     cache, first = model.cache(1 if shared else len(windows)), 0
     if shared:
         head, first = slice(0, context), context

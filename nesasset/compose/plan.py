@@ -189,7 +189,7 @@ def _found(
     long_enough = (sizes >= request.bars) & (fit > -OTHER_METRE / 2)
     if request.bars > LONGEST_BARS or not long_enough.any():
         return _movements(library, request, rng, fit, sizes)
-    alike = 1 if request.shapes_form else EQUALS
+    alike = 1 if request.picks_form else EQUALS
     best = np.sort(fit[long_enough])[-alike:][0]
     weights = np.where(long_enough, np.exp(SHARPNESS * np.minimum(fit - best, 0.0)), 0.0)
     for _ in range(DRAWS):
@@ -212,7 +212,7 @@ def _fit(library: dict[str, NDArray[Any]], request: Request, sizes: NDArray[np.i
         fit -= 0.7 * np.minimum(np.abs(sizes - request.bars), 6)  # the beginning of a longer piece is no jingle
     else:
         fit += 1.0 * (library["bar_rows"] == 16)  # four-four is what a level's loop is expected to be in
-        if not request.shapes_form:
+        if not request.picks_form:
             fit -= MIDDLE_FIT * _middle_returns(library, request.bars)
     fit -= ROW_FIT * np.minimum(np.abs(library["row_frames"] - request.row_frames), 4)
     density = ASKED_DENSITY_FIT if request.onsets is not None else DENSITY_FIT if request.label else UNTAUGHT_DENSITY_FIT

@@ -83,8 +83,8 @@ class Request:
         return 1.0 if self.onsets is None else ASKED_STEERING
 
     @property
-    def shapes_form(self) -> bool:
-        """Whether a density or a register was asked for, which goes before what else is good in a form."""
+    def picks_form(self) -> bool:
+        """Whether a density or a register was asked for: that picks the form, before whatever else is good in one."""
         return self.onsets is not None or self.wishes.register is not None
 
     @property

@@ -17,7 +17,7 @@ from nesasset.articulation import articulate
 from nesasset.chords import transpose_chords
 from nesasset.compose.assemble import Key, palette_instruments, shift_for
 from nesasset.compose.given import Given
-from nesasset.compose.judge import line_bits, surprisal
+from nesasset.compose.judge import Told, line_bits, surprisal
 from nesasset.compose.material import TRIANGLE
 from nesasset.compose.ornament import find_idioms, ornament
 from nesasset.compose.plan import Plan
@@ -209,8 +209,8 @@ def seams_of(model: Model, work: Rewrite, draft: Draft) -> dict[str, float] | No
         return None
     if len(others) > INTERIOR_LINES:
         others = [others[place] for place in np.linspace(0, len(others) - 1, INTERIOR_LINES).round().astype(int).tolist()]
-    told = control_classes(draft.plan, work.request)
-    bits = line_bits(model, draft.cells, draft.slots, bar_rows, told, draft.plan.pulse, draft.plan.noise, [*lines, *others], home)
+    told = Told.of(draft.plan, control_classes(draft.plan, work.request))
+    bits = line_bits(model, draft.cells, draft.slots, told, [*lines, *others], home)
     of = dict(zip([*lines, *others], bits.tolist(), strict=True))
 
     def mean(bars: set[int] | list[int]) -> float:
@@ -229,8 +229,8 @@ def figures_of(model: Model, work: Rewrite, draft: Draft) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     plan, seams = draft.plan, seams_of(model, work, draft)
     if work.score.loop is not None:
-        told, home = control_classes(plan, work.request), plan.home * plan.bar_rows
-        seam, interior = surprisal(model, draft.cells, draft.slots, plan.bar_rows, told, plan.pulse, plan.noise, home)
+        told, home = Told.of(plan, control_classes(plan, work.request)), plan.home * plan.bar_rows
+        seam, interior = surprisal(model, draft.cells, draft.slots, told, home)
         figures["surprisal"] = {"seam": round(seam, 3), "interior": round(interior, 3)}
     if seams is not None:
         figures["seams"] = seams

@@ -280,7 +280,7 @@ class _Desk:
         kinds, reference = self.plan.classes[bar], row - int(self.plan.lags[bar]) * self.bar_rows
         silence = np.where(self.history.held != REST_ID, REST_ID, HOLD_ID)
         there = self.cells[:, reference]
-        if self.request.sections and row % self.bar_rows == 0 and reference < row:  # a section begins as silent as it did
+        if self.request.sections and row % self.bar_rows == 0 and reference < row:  # a section that was asked for begins as silent as it did; in songs, what rings rings on
             there = np.where((there == HOLD_ID) & self._silent(reference), silence, there)
         cells = np.where(kinds == EXACT, there, -1)
         if self.plan.shifts[bar]:
